@@ -1,0 +1,177 @@
+"""The command line that the Makefile calls; ``python -m paperkit --help``."""
+
+import argparse
+import ast
+import hashlib
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from paperkit import paths
+from paperkit.errors import InputError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 if all went well, 2 for a user's mistake, 1 for anything else that was foreseen."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return COMMANDS[options.command](options) or 0
+    except InputError as error:
+        print(f"paperkit: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("paperkit: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="paperkit", description="Two papers on hard text classification, reproduced.")
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("name", nargs="?", help="of the notebook or exhibit")
+    parser.add_argument("--data", default="embedded", help="embedded, public, or the path of a table")
+    for column in ("text", "label", "split", "platform"):
+        parser.add_argument(f"--{column}", help=f"the table's {column} column")
+    parser.add_argument("--profile", default="cpu", help="smoke, cpu or gpu")
+    parser.add_argument("--seeds", help="runs per model")
+    parser.add_argument("--workers", help="runs trained at a time; one per core by default")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings other than the profile's")
+    return parser
+
+
+def overrides(pairs: list[str], seeds: str | None) -> dict[str, Any]:
+    """``["gamma=3", "alpha=inverse"]`` as a dictionary; numbers, lists and None are read as such, all else is text."""
+    values: dict[str, Any] = {}
+    for pair in [*pairs, *([f"seeds={seeds}"] if seeds else [])]:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise InputError(f'SET holds {pair!r}; accepted is NAME=VALUE, e.g. SET="gamma=3 epochs=5"')
+        try:
+            values[name] = ast.literal_eval(
+                {"none": "None", "true": "True", "false": "False"}.get(value.lower(), value)
+            )
+        except (ValueError, SyntaxError):
+            values[name] = value
+    return values
+
+
+def _study(options: argparse.Namespace):
+    from paperkit.study import Study
+
+    workers = options.workers
+    if workers is not None and not (workers.isdecimal() and int(workers) > 0):
+        raise InputError(f"WORKERS is {workers!r}; accepted is a whole number from 1 up")
+    study = Study(options.data, options.profile, options.text, options.label, options.split, options.platform,
+                  overrides=overrides(options.set, options.seeds), workers=workers and int(workers))  # fmt: skip
+    study.profile  # noqa: B018 (a wrong setting must speak before a corpus is read)
+    return study
+
+
+def _train(options) -> None:
+    study = _study(options)
+    specs = study.plan()
+    missing = sum(spec.find(study.store) is None for spec in specs)
+    print(study.summary())
+    print(f"runs     {len(specs)}, of which {missing} are still to be trained", flush=True)
+    study.get(specs)
+
+
+def _plan(options) -> None:
+    from paperkit.plan import describe
+
+    print(describe(_study(options)))
+
+
+def _notebook(options) -> int:
+    from paperkit import notebooks
+
+    path = paths.NOTEBOOKS / f"{options.name}.ipynb"
+    if not path.exists():
+        there = ", ".join(sorted(file.stem for file in paths.NOTEBOOKS.glob("0*.ipynb")))
+        raise InputError(f"no notebook is called {options.name!r}; there are {there}")
+    study = _study(options)
+    given = {"data": study.source.name if study.kind == "table" else study.data, "profile": study.profile_name}
+    given |= {name: getattr(study, name) for name in ("text", "label", "split", "platform", "overrides", "workers")}
+    parameters = notebooks.check_parameters(path, given)
+    inputs = {"corpus": study.corpus.checksum, "profile": json.dumps(asdict(study.profile), sort_keys=True),
+              "code": _code(), "words": _words(), "folder": str(study.folder)}  # fmt: skip
+    output = study.folder / path.name
+    key = notebooks.key(path, {**parameters, "workers": None}, inputs)
+    try:
+        ran = notebooks.execute(path, output, parameters, key)
+    except notebooks.NotebookError as error:
+        print(f"paperkit: {error}", file=sys.stderr)
+        return 1
+    print(f"{options.name}: {'wrote' if ran else 'up to date,'} {os.path.relpath(output)}")
+    return 0
+
+
+def _code() -> str:
+    from paperkit import code
+
+    return code.digest("paperkit.exhibits.catalogue")
+
+
+def _words() -> str:
+    files = sorted((paths.DATA / "words").glob("*.txt"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _exhibit(options) -> None:
+    from paperkit.exhibits.exhibit import find, show
+
+    find(options.name or "")
+    for file in show(_study(options), options.name).files:
+        print(os.path.relpath(file))
+
+
+def _publish(options) -> None:
+    from paperkit.exhibits.reference import publish
+
+    study = _study(options)
+    for file in publish(study):
+        print(os.path.relpath(file))
+
+
+def _verify(options) -> int:
+    from paperkit.exhibits.reference import verify
+
+    lines, good = verify(_study(options))
+    print("\n".join(lines))
+    return 0 if good else 1
+
+
+def _where(options) -> None:
+    print(f"Results: {os.path.relpath(_study(options).folder)}/")
+
+
+def _data(options) -> None:
+    from paperkit import corpora
+
+    corpora.fetch()
+
+
+def _refresh(options) -> int:
+    from paperkit import notebooks
+
+    for path in sorted(paths.NOTEBOOKS.glob("0*.ipynb")):
+        if options.name in (None, path.stem):
+            try:
+                notebooks.refresh(path)
+            except notebooks.NotebookError as error:
+                print(f"paperkit: {error}", file=sys.stderr)
+                return 1
+            print(f"{path.stem}: executed in place")
+    return 0
+
+
+COMMANDS = {"train": _train, "plan": _plan, "notebook": _notebook, "exhibit": _exhibit, "publish": _publish,
+            "verify": _verify, "data": _data, "refresh": _refresh, "where": _where}  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

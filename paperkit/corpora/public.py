@@ -1,0 +1,265 @@
+"""The public corpora that stand in for the papers' private data: found, verified, read.
+
+``data/manifest.toml`` says what they are. Their files are looked for in the folder ``PAPERKIT_DATA``, then among the
+downloads. :func:`fetch` downloads what is missing, from ``PAPERKIT_MIRROR`` if that is set, else from the pinned
+address; :func:`load` never touches the network. Either kind of files, as published or repacked, gives the same rows,
+and the finished corpus is held against a checksum too.
+"""
+
+import gzip
+import hashlib
+import os
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from paperkit import paths
+from paperkit.corpora.corpus import CORE, Corpus, Note, assemble
+from paperkit.corpora.download import Unreachable, download, sha256_of
+from paperkit.corpora.readers import READERS
+from paperkit.errors import InputError
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a corpus."""
+
+    path: str
+    """``corpus/file``: where it lies below a data folder, the downloads, or a mirror."""
+    sha256: str
+    bytes: int
+    address: str = ""
+    """Pinned address; empty for a repacked file."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One corpus of the manifest; see the comments there."""
+
+    name: str
+    title: str
+    stands_for: str
+    language: str
+    rows: int
+    licence: str
+    citation: str
+    prepared_sha256: str
+    upstream: tuple[Source, ...] = ()
+    repacked: tuple[Source, ...] = ()
+    parts: tuple[str, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """Size of the download."""
+        return sum(file.bytes for file in self.upstream) + sum(manifest()[part].bytes for part in self.parts)
+
+
+@cache
+def manifest() -> dict[str, Entry]:
+    """Every public corpus by name."""
+    with open(paths.DATA / "manifest.toml", "rb") as file:
+        entries = tomllib.load(file)
+    for name, entry in entries.items():
+        for kind in ("upstream", "repacked"):
+            entry[kind] = tuple(Source(**source) for source in entry.get(kind, ()))
+        entry["parts"] = tuple(entry.get("parts", ()))
+        entries[name] = Entry(name, **entry)
+    return entries
+
+
+def names() -> tuple[str, ...]:
+    """Names of the public corpora."""
+    return tuple(manifest())
+
+
+def _folders() -> list[tuple[str, Path]]:
+    """Where files are looked for, with what to call the place."""
+    given = os.environ.get("PAPERKIT_DATA")
+    folders = [("the downloads", paths.downloads())]
+    if given:
+        folder = Path(given).expanduser()
+        if not folder.is_dir():
+            raise InputError(
+                f"PAPERKIT_DATA={given}: expected a folder that holds the public corpora, and there is none"
+            )
+        folders.insert(0, ("PAPERKIT_DATA", folder))
+    return folders
+
+
+def _lying(source: Source, folder: Path) -> Path | None:
+    """The file in its corpus' folder or loose in the data folder."""
+    for path in (folder / source.path, folder / Path(source.path).name):
+        if path.is_file():
+            return path
+    return None
+
+
+def _located(entry: Entry) -> dict[Source, Path] | None:
+    """A complete set of files of one corpus, of one kind, from one place; not verified yet."""
+    for _, folder in _folders():
+        for kind in (entry.repacked, entry.upstream):
+            found = {source: path for source in kind if (path := _lying(source, folder))}
+            if kind and len(found) == len(kind):
+                return found
+    return None
+
+
+def _read(entry: Entry) -> dict[str, bytes]:
+    """Verified and unpacked content of one corpus' files, by file name."""
+    located = _located(entry)
+    if located is None:
+        searched = " nor in ".join(f"{name} ({folder})" for name, folder in _folders())
+        raise InputError(
+            f"corpus {entry.name} is not on this machine, neither as {entry.upstream[0].path} nor repacked, "
+            f"in {searched}: `make data` downloads it ({entry.bytes / 1e6:.1f} MB), or "
+            "`PAPERKIT_DATA=folder make paper DATA=public` reads a copy"
+        )
+    contents = {}
+    for source, path in located.items():
+        content = path.read_bytes()
+        _verify(path, hashlib.sha256(content).hexdigest(), source)
+        contents[Path(source.path).name.removesuffix(".gz")] = (
+            gzip.decompress(content) if path.suffix == ".gz" else content
+        )
+    return contents
+
+
+def _verify(path: Path, got: str, source: Source) -> None:
+    if got != source.sha256:
+        raise InputError(
+            f"{path} is not the file that the manifest describes: expected sha256 {source.sha256} "
+            f"({source.bytes} bytes), got {got} ({path.stat().st_size} bytes); remove it and repeat `make data`"
+        )
+
+
+def fetch(wanted: Iterable[str] | None = None) -> None:
+    """Download the files of some public corpora, of all by default; those present and right are left alone.
+
+    Prints one line per file. One corpus that fails does not keep the others from being fetched.
+
+    Raises:
+        InputError: unknown name, or some corpus could not be had; the sentence says why.
+    """
+    wanted = list(dict.fromkeys(part for name in wanted or names() for part in _entry(name).parts or (name,)))
+    silent: set[str] = set()
+    failures = []
+    for name in wanted:
+        try:
+            _fetch_one(manifest()[name], silent)
+        except InputError as failure:
+            print(f"{name}: failed: {failure}", flush=True)
+            failures.append(str(failure))
+    if failures:
+        raise InputError("; ".join(failures) + " (a copy can be used without a network: PAPERKIT_DATA=folder)")
+
+
+def _fetch_one(entry: Entry, silent: set[str]) -> None:
+    """Bring one corpus here by the first way that works. ``silent`` collects hosts that do not answer."""
+    located = _located(entry) or {}
+    ours = paths.downloads()
+    damaged = [path for source, path in located.items() if sha256_of(path) != source.sha256]
+    if located and not damaged:
+        for source, path in located.items():
+            print(f"{source.path}: present, verified ({path})", flush=True)
+        return
+    for source, path in located.items():
+        if path in damaged and ours not in path.resolve().parents:
+            _verify(path, sha256_of(path), source)  # somebody else's copy is not ours to replace
+
+    reasons = []
+    for base, sources in _ways(entry):
+        try:
+            for source in sources:
+                _fetch_file(f"{base}/{source.path}" if base else source.address, source, ours, silent)
+        except InputError as failure:
+            reasons.append(str(failure))
+        else:
+            # a damaged file of the other kind would be found first and stand in the way
+            for path in damaged:
+                if path not in [ours / source.path for source in sources]:
+                    path.unlink(missing_ok=True)
+            return
+    raise InputError(f"corpus {entry.name} could not be fetched: " + "; ".join(dict.fromkeys(reasons)))
+
+
+def _ways(entry: Entry) -> list[tuple[str, tuple[Source, ...]]]:
+    """Base address (empty: each file's own) and files, in the order in which they are tried."""
+    mirror = os.environ.get("PAPERKIT_MIRROR", "").rstrip("/")
+    if mirror and urlsplit(mirror).scheme not in ("http", "https"):
+        raise InputError(
+            f"PAPERKIT_MIRROR={mirror}: expected an http:// or https:// address; a folder goes in PAPERKIT_DATA"
+        )
+    mirrored = [(mirror, entry.repacked), (mirror, entry.upstream)] if mirror else []
+    return [*((base, sources) for base, sources in mirrored if sources), ("", entry.upstream)]
+
+
+def _fetch_file(address: str, source: Source, folder: Path, silent: set[str]) -> None:
+    target = folder / source.path
+    host = urlsplit(address).netloc
+    if target.is_file() and sha256_of(target) == source.sha256:
+        print(f"{source.path}: present, verified ({target})", flush=True)
+        return
+    if host in silent:
+        raise Unreachable(f"{host} does not answer")
+    try:
+        download(address, target, source.sha256, source.bytes)
+    except Unreachable:
+        silent.add(host)
+        raise
+    print(f"{source.path}: {source.bytes / 1e6:.1f} MB from {host}, verified", flush=True)
+
+
+def _entry(name: str) -> Entry:
+    if name not in manifest():
+        raise InputError(f"there is no public corpus {name!r}: accepted are {', '.join(names())}")
+    return manifest()[name]
+
+
+def prepare(name: str) -> Corpus:
+    """A public corpus from its verified files, before it is held against the manifest's checksum.
+
+    A pool is deduplicated and split as a whole, so that no text is in two splits across its parts.
+    """
+    entry = _entry(name)
+    rows, labels = zip(*(READERS[part](_read(manifest()[part])) for part in entry.parts or (name,)), strict=True)
+    table = pd.concat(rows, ignore_index=True)
+    corpus = assemble(name, table, labels[0], entry.language)
+    return replace(corpus, notes=(*corpus.notes, *_noncore(corpus)))
+
+
+def _noncore(corpus: Corpus) -> list[Note]:
+    """How many texts are not core reviews, of which kind, per class."""
+    return [
+        Note(
+            f"non-core text ({kind}): neither trained on nor tested",
+            len(rows),
+            ", ".join(f"{name} {(rows.label == label).sum()}" for label, name in enumerate(corpus.label_names)),
+        )
+        for kind, rows in corpus.table[corpus.table.status != CORE].groupby("status")
+    ]
+
+
+def load(name: str) -> Corpus:
+    """A public corpus; never from the network.
+
+    Raises:
+        InputError: unknown name; files missing (the sentence gives the command that gets them) or altered; or the
+            prepared corpus differs from the one that the manifest was written for.
+    """
+    corpus, entry = prepare(name), _entry(name)
+    if corpus.checksum != entry.prepared_sha256:
+        raise InputError(
+            f"corpus {name}, prepared from verified files, has checksum {corpus.checksum} where data/manifest.toml "
+            f"expects {entry.prepared_sha256}: the code or a library that prepares it has changed (rules, Unicode)"
+        )
+    return corpus
+
+
+if __name__ == "__main__":
+    for each in names():
+        print(each, prepare(each).checksum)

@@ -1,0 +1,1 @@
+"""Metrics, statistics, agreement: what predictions are worth."""

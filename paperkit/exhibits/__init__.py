@@ -1,0 +1,1 @@
+"""One function per table or figure, and how each becomes files."""

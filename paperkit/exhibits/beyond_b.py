@@ -1,0 +1,138 @@
+"""What paper B does not show and a reader needs (notebook 02_bilstm_focal): ablations, attention, confident errors."""
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib import pyplot as plt
+from safetensors.torch import load_file
+from scipy.special import log_softmax, softmax
+
+from paperkit.corpora.corpus import UNLABELLED
+from paperkit.evaluate import statistics
+from paperkit.exhibits import sentence, style
+from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.paper_b import NOTEBOOK, protocol, readable, scores, summarise
+from paperkit.exhibits.style import label
+from paperkit.exhibits.tables import with_interval
+from paperkit.losses import focal
+from paperkit.study import Study
+from paperkit.text.batches import collate
+from paperkit.training.execute import build_model
+
+
+@exhibit("x_b_attention", NOTEBOOK, "Attention weights over reviews: what the model looks at.", "句子上的注意力权重")
+def attention(study: Study) -> Content:
+    """Four dev texts: the most confidently right and wrong one of each class that has them."""
+    if study.kind == "table" and not study.quote_texts:
+        title = "Texts of your table are not quoted; quote_texts = True shows them."
+        return Content(sentence.attention_svg([], []), html=f"<p>{title}</p>", note=title)
+    platform = study.corpus.platforms[0]
+    run = study.get([study.spec(study.models[-1], platform)])[0]
+    prepared = study.prepared(platform)
+    model = build_model(prepared, study.corpus.n_classes, run.spec.method, run.spec.schedule, run.spec.seed).eval()
+    model.load_state_dict(load_file(run.folder / "weights.safetensors"))
+    rows, truth, logits = run.on(platform, "dev")
+    margin = log_softmax(logits, axis=1)[np.arange(len(truth)), truth]
+    lengths = prepared.texts.lengths[rows]
+    fitting = (lengths >= 6) & (lengths <= 30)
+    parts = []
+    for k in sorted(set(truth.tolist()))[:2]:
+        mine = np.flatnonzero(fitting & (truth == k))
+        for wrong, pick in ((False, mine[np.argsort(-margin[mine], kind="stable")[:1]]),
+                            (True, mine[np.argsort(margin[mine], kind="stable")[:1]])):  # fmt: skip
+            for i in pick:
+                if wrong != (logits[i].argmax() != truth[i]):
+                    continue
+                batch = collate(prepared.texts, rows[[i]])
+                weights = model.attention_weights(batch.ids, batch.lengths)[0].numpy()
+                words = prepared.words[rows[i]][: len(weights)]
+                names = study.corpus.label_names
+                title = f"label {names[truth[i]]}, predicted {names[logits[i].argmax()]}"
+                parts.append((title, words, weights.astype(np.float64)))
+    svg = sentence.attention_svg_list(parts)
+    html = "".join(sentence.attention_html(words, weights, title) for title, words, weights in parts)
+    note = "Dev texts, seed 0. Attention says where the representation comes from, not why the class was chosen."
+    return Content(svg, [run], html=html, quotes=True, note=note)
+
+
+
+@exhibit("x_b_ablations", NOTEBOOK, "What each part of the method does, on the same platform.", "消融实验(同一平台)")
+def ablations(study: Study) -> Content:
+    platform = study.corpus.platforms[0]
+    every = study.ablation_specs()
+    study.get([spec for specs in every.values() for spec in specs])
+    rows, used = [], []
+    for name, specs in every.items():
+        for run in study.get(specs):
+            used.append(run)
+            rows.append({"data": study.name, "corpus": study.corpus.name, "train_on": platform, "test_on": platform,
+                         "model": name, "seed": run.spec.seed, "n_train": run.result["n_train"],
+                         **scores(study, run, platform)})  # fmt: skip
+    rows = pd.DataFrame(rows)
+    table = summarise(rows, ["model", "n_train"])
+    base = rows[rows.model == "as published"]
+    gains = []
+    for name in table.model:
+        mine = rows[rows.model == name]
+        for metric in ("accuracy", "specificity"):
+            gains.append((name, metric, statistics.paired_t(mine[metric], base[metric])))
+    for metric in ("accuracy", "specificity"):
+        chosen = [test for _, m, test in gains if m == metric]
+        table[f"{metric}_difference"] = [t.difference for t in chosen]
+        table[f"{metric}_difference_low"] = [t.low for t in chosen]
+        table[f"{metric}_difference_high"] = [t.high for t in chosen]
+    shown = readable(table, ["model", "n_train"])
+    shown["Δ accuracy"] = [
+        with_interval(*t) for t in zip(table.accuracy_difference, table.accuracy_difference_low,
+                                       table.accuracy_difference_high, strict=True)
+    ]  # fmt: skip
+    note = (f"Bi-LSTM-Att-Focal trained and tested on {platform}, one thing changed per row; Δ is paired over seeds "
+            "against the first row. The test texts are the same in every row and hold no non-core review.")  # fmt: skip
+    return Content(table, used, shown, rows, note=note)
+
+
+@exhibit("x_b_focal", NOTEBOOK, "The focal loss and its gradient, by γ.", "Focal 损失及其梯度")
+def focal_curves(study: Study) -> Content:
+    z = torch.linspace(-5, 5, 201, requires_grad=True)
+    figure, axes = plt.subplots(1, 2, figsize=(style.PAGE, 2.6))
+    p = torch.sigmoid(z).detach().numpy()
+    for gamma in (0.0, 0.5, 1.0, 2.0, 5.0):
+        loss = focal(torch.stack([-z / 2, z / 2], dim=1), torch.ones(len(z), dtype=torch.long), gamma)
+        (gradient,) = torch.autograd.grad(loss.sum(), z)
+        axes[0].plot(p, loss.detach().numpy(), label=f"γ = {gamma:g}")
+        axes[1].plot(p, -gradient.numpy())
+    axes[0].set(xlabel="$p_t$", ylabel=label("loss", "损失"), ylim=(0, 5))
+    axes[1].set(xlabel="$p_t$", ylabel=label("−∂loss/∂z", "梯度"))
+    axes[0].legend()
+    return Content(figure, note="γ = 0 is cross-entropy. A larger γ takes weight from examples that are already right.")
+
+
+@exhibit("x_b_errors", NOTEBOOK, "Confident errors: test texts that all seeds of all models get wrong.", "高置信错误(疑似标注错误)")
+def confident_errors(study: Study) -> Content:
+    """Per platform and label: how many test texts every run gets wrong, and with what mean probability."""
+    lines, used = [], []
+    listed = []
+    for platform, _ in protocol(study, same=True):
+        runs = [run for method in study.models for run in study.runs(method, platform)]
+        used += runs
+        rows, truth, _ = runs[0].on(platform)
+        p = np.stack([softmax(run.on(platform)[2], axis=1) for run in runs]).mean(axis=0)
+        wrong = np.stack([run.on(platform)[2].argmax(axis=1) != truth for run in runs])
+        always, ever = wrong.all(axis=0), wrong.any(axis=0)
+        true = study.corpus.table.truth.to_numpy()[rows]
+        for k, name in enumerate(study.corpus.label_names):
+            mine = truth == k
+            known = mine & always & (true != UNLABELLED)
+            lines.append({"platform": platform, "label": name, "n_test": int(mine.sum()),
+                          "wrong_in_every_run": int((always & mine).sum()),
+                          "wrong_in_some_run": int((ever & mine).sum()),
+                          "share_in_every_run": float(always[mine].mean()) if mine.any() else np.nan,
+                          "mean_p_of_label": float(p[mine & always, k].mean()) if (mine & always).any() else np.nan,
+                          "label_truly_wrong": float((true[known] != k).mean()) if known.any() else np.nan})  # fmt: skip
+        order = np.flatnonzero(always)[np.argsort(p[always, truth[always]], kind="stable")]
+        listed += [{"id": study.corpus.table.id[rows[i]], "label": study.corpus.label_names[truth[i]],
+                    "suggested": study.corpus.label_names[p[i].argmax()], "p_of_label": float(p[i, truth[i]])}
+                   for i in order]  # fmt: skip
+    note = ("label_truly_wrong: of the texts that every run gets wrong, the share whose label contradicts the known truth; "
+            "n/a where no truth is known. The ids are in the CSV of runs, least plausible label first.")  # fmt: skip
+    return Content(pd.DataFrame(lines), used, per_seed=pd.DataFrame(listed), note=note)

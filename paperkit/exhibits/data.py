@@ -1,0 +1,144 @@
+"""What the corpora are (notebook 01_data)."""
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from paperkit.corpora.corpus import CORE, leaks
+from paperkit.evaluate.agreement import fleiss_kappa
+from paperkit.exhibits import style
+from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.style import label
+from paperkit.study import Study
+
+NOTEBOOK = "01_data"
+SHOWN_CLASSES = 30
+
+
+@exhibit("b_table_1", NOTEBOOK, "Table 1. Sample reviews with their labels.", "表1 部分实验数据")
+def table_1(study: Study) -> Content:
+    """Training texts, the same number of each class, of medium length; of a user's own table ids only."""
+    table = study.corpus.rows("train").copy()
+    table["characters"] = table.text.str.len()
+    table["words"] = study.prepared(study.corpus.platforms[0]).texts.lengths[table.index]
+    middle = table[table.characters.between(8, 60)]
+    middle = table if middle.empty else middle
+    per_class = max(1, 8 // study.corpus.n_classes)
+    chosen = middle.groupby("label", sort=True).head(per_class).sort_values("label", ascending=False).head(12)
+    names = np.array(study.corpus.label_names)
+    shown = chosen.assign(label=names[chosen.label])[["id", "platform", "label", "votes", "characters", "words", "text"]]
+    if not (shown.votes != "").any():
+        shown = shown.drop(columns="votes")
+    if study.kind == "table" and not study.quote_texts:
+        note = "Texts of your table are not quoted; quote_texts = True shows them."
+        return Content(shown.drop(columns="text"), note=note)
+    return Content(shown, quotes=True, text_columns=("text",))
+
+
+@exhibit("x_corpus", NOTEBOOK, "Texts by platform, label and split.", "各平台、类别、划分的文本数")
+def corpus(study: Study) -> Content:
+    data = study.corpus
+    table = data.table[data.table.status == CORE]
+    names = np.append(np.array(data.label_names), "(unlabelled)")
+    counts = (
+        table.assign(label=names[table.label])
+        .groupby(["platform", "label", "split"], sort=False)
+        .size()
+        .unstack("split", fill_value=0)
+        .reindex(columns=["train", "dev", "test", "unlabelled"], fill_value=0)
+    )
+    counts["all"] = counts.sum(axis=1)
+    counts["share"] = counts["all"] / counts.groupby("platform")["all"].transform("sum")
+    note = "Core texts only. " + ("" if data.n_classes != 2 else _ratio(table, data.label_names))
+    return Content(counts.sort_values("all", ascending=False, kind="stable").reset_index(), note=note)
+
+
+def _ratio(table: pd.DataFrame, names: tuple[str, ...]) -> str:
+    counts = table[table.label >= 0].label.value_counts()
+    major, minor = counts.index[0], counts.index[-1]
+    return f"{names[major]} : {names[minor]} = {counts[major] / counts[minor]:.2f} : 1; the paper says about 3 : 1."
+
+
+@exhibit("x_notes", NOTEBOOK, "What was done to the rows while the corpus was made.", "语料处理记录")
+def notes(study: Study) -> Content:
+    lines = [{"what": note.reason, "count": note.count, "detail": note.detail} for note in study.corpus.notes]
+    prepared = study.prepared(study.corpus.platforms[0])
+    core = study.corpus.table.status == CORE
+    empty = int(((prepared.texts.lengths == 0) & core.to_numpy()).sum())
+    longest = study.profile.text.max_length
+    cut = sum(len(words) > longest for words in prepared.words)
+    lines.append({"what": "no word left after cleaning: dropped from training and testing", "count": empty, "detail": ""})
+    lines.append({"what": f"longer than {longest} words: truncated", "count": cut, "detail": ""})
+    return Content(pd.DataFrame(lines))
+
+
+@exhibit("x_non_core", NOTEBOOK, "Non-core texts, which paper B removes: how many, of which kind, per class.", "非核心样本:类型与数量")
+def non_core(study: Study) -> Content:
+    data = study.corpus
+    labelled = data.table[data.table.label >= 0]
+    names = np.array(data.label_names)
+    sizes = labelled.groupby(["platform", "label"]).size()
+    kinds = labelled[labelled.status != CORE].groupby(["platform", "label", "status"]).size()
+    rows = [{"platform": platform, "label": names[k], "kind": kind, "texts": int(count),
+             "share_of_class": count / sizes[platform, k]} for (platform, k, kind), count in kinds.items()]  # fmt: skip
+    total = len(labelled[labelled.status != CORE])
+    share = total / max(len(labelled), 1)
+    columns = ["platform", "label", "kind", "texts", "share_of_class"]
+    return Content(pd.DataFrame(rows, columns=columns),
+                   note=f"{total} of {len(labelled)} labelled texts ({share:.1%}) are non-core. Found by rule "
+                        "(paperkit/corpora/noncore.py); they are kept apart, trained on only in an ablation.")  # fmt: skip
+
+
+@exhibit("x_agreement", NOTEBOOK, "Agreement of the annotators.", "标注者一致性")
+def agreement(study: Study) -> Content:
+    """Fleiss' κ of the core texts that have votes; n/a for corpora without them."""
+    data = study.corpus
+    rows = []
+    for platform, table in data.table[(data.table.status == CORE) & (data.table.votes != "")].groupby("platform"):
+        votes = np.array([[int(vote) for vote in votes] for votes in table.votes])
+        known = (table.truth >= 0).to_numpy()
+        wrong = (table.truth != table.label).to_numpy()[known]
+        rows.append({"platform": platform, "texts": len(table), "annotators": votes.shape[1],
+                     "fleiss_kappa": fleiss_kappa(votes, data.n_classes),
+                     "unanimous": float((votes == votes[:, :1]).all(axis=1).mean()),
+                     "label_differs_from_truth": float(wrong.mean()) if known.any() else np.nan})  # fmt: skip
+    columns = ["platform", "texts", "annotators", "fleiss_kappa", "unanimous", "label_differs_from_truth"]
+    note = "" if rows else "n/a: no votes of single annotators are known for this corpus."
+    return Content(pd.DataFrame(rows, columns=columns), note=note)
+
+
+@exhibit("x_leakage", NOTEBOOK, "Leakage check: texts that stand in two splits.", "划分之间的泄漏检查")
+def leakage(study: Study) -> Content:
+    found = leaks(study.corpus)
+    note = f"Compared after NFKC, lower-casing and removal of non-word characters; {len(found)} found."
+    return Content(found, note=note)
+
+
+@exhibit("x_lengths", NOTEBOOK, "Text lengths and class sizes.", "文本长度与类别规模")
+def lengths(study: Study) -> Content:
+    data = study.corpus
+    table = data.table[data.table.status == CORE]
+    words = pd.Series([len(words) for words in study.prepared(data.platforms[0]).words], index=data.table.index)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 2.6), width_ratios=(3, 2))
+    limit = study.profile.text.max_length
+    bins = np.linspace(0, min(limit, max(int(words[table.index].max()), 1)) + 1, 40)
+    for number, platform in enumerate(table.platform.value_counts().index[:6]):
+        mine = words[table.index[table.platform == platform]]
+        left.hist(mine.clip(upper=limit), bins=bins, histtype="step", density=True, color=f"C{number}", lw=1.4,
+                  label=f"{platform}  (n = {len(mine):,}, {label('median', '中位数', ' ')} {mine.median():.0f})")  # fmt: skip
+    left.set(xlabel=label("words after cleaning", "清洗后的词数"), ylabel=label("density", "密度"))
+    left.legend()
+    sizes = table[table.label >= 0].label.value_counts()
+    shown = sizes.head(SHOWN_CLASSES)
+    names = [data.label_names[k].rpartition("/")[2] for k in shown.index]
+    if style.drawable("".join(names)) is None:
+        names = [str(k) for k in shown.index]
+    right.barh(range(len(shown)), shown.to_numpy(), color="C0")
+    right.set_yticks(range(len(shown)), names)
+    right.invert_yaxis()
+    right.grid(axis="y", visible=False)
+    right.grid(axis="x", visible=True)
+    right.set_xlabel(label("texts", "文本数"))
+    numbers = words[table.index].groupby(table.platform).describe().reset_index()
+    note = "" if len(sizes) <= SHOWN_CLASSES else f"The {SHOWN_CLASSES} largest of {len(sizes)} classes."
+    return Content(figure, numbers=numbers, note=note)

@@ -1,0 +1,196 @@
+"""An exhibit: a table or figure with its caption, its per-seed numbers and its provenance, and how it becomes files."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from paperkit import __version__, code, paths
+from paperkit.errors import InputError
+from paperkit.exhibits import style, tables
+from paperkit.runs import Run, numerics
+from paperkit.store import write_atomically
+from paperkit.study import Study
+
+
+@dataclass
+class Content:
+    """What the function of an exhibit returns."""
+
+    body: pd.DataFrame | Figure | str
+    """A table as it goes into the CSV, a figure, or an SVG text (then ``html`` is what a notebook shows)."""
+    runs: Sequence[Run] = ()
+    """The runs it rests on, for the provenance."""
+    display: pd.DataFrame | None = None
+    """The table as people read it (Markdown, LaTeX, notebook); the CSV's when None."""
+    per_seed: pd.DataFrame | None = None
+    """Rows for ``<name>_runs.csv``, one per run."""
+    numbers: pd.DataFrame | None = None
+    """The data behind a figure, for ``<name>.csv``."""
+    quotes: bool = False
+    """Whether it shows texts of the corpus: then it is committed for embedded data only."""
+    text_columns: tuple[str, ...] = ()
+    """Columns of ``body`` that quote texts; without them the table may be committed."""
+    html: str = ""
+    """What a notebook shows of an SVG text: JupyterLab does not draw SVG of a notebook that it does not trust."""
+    note: str = ""
+    """What a reader must know to read it right; stands under the exhibit."""
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A registered exhibit: name, captions, the notebook that shows it and the function that makes it."""
+
+    name: str
+    notebook: str
+    caption: str
+    caption_zh: str
+    make: Callable[[Study], Content] = field(repr=False)
+
+
+REGISTRY: dict[str, Exhibit] = {}
+
+
+def exhibit(name: str, notebook: str, caption: str, caption_zh: str):
+    """Register the decorated function ``(study) -> Content`` as an exhibit."""
+
+    def register(make: Callable[[Study], Content]) -> Callable[[Study], Content]:
+        REGISTRY[name] = Exhibit(name, notebook, caption, caption_zh, make)
+        return make
+
+    return register
+
+
+def find(name: str) -> Exhibit:
+    """The exhibit of that name.
+
+    Raises:
+        InputError: there is none; the sentence lists those there are.
+    """
+    import paperkit.exhibits.catalogue  # noqa: F401 (registers them all)
+
+    if name not in REGISTRY:
+        raise InputError(f"no exhibit is called {name!r}; there are {', '.join(sorted(REGISTRY))}")
+    return REGISTRY[name]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An exhibit that has been made and written; displays itself in a notebook."""
+
+    exhibit: Exhibit
+    content: Content
+    files: tuple[Path, ...]
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import HTML, Image, Markdown, display
+
+        item, content = self.exhibit, self.content
+        display(Markdown(f"**{item.name}** {item.caption}  \n{item.caption_zh}"))
+        if isinstance(content.body, pd.DataFrame):
+            display(HTML(tables.to_html(content.body if content.display is None else content.display)))
+        elif isinstance(content.body, Figure):
+            png = next(file for file in self.files if file.suffix == ".png")
+            display(Image(png.read_bytes(), width=int(content.body.get_figwidth() * 110)))
+        else:
+            display(HTML(content.html))
+        if content.note:
+            display(Markdown(content.note))
+
+
+def show(study: Study, name: str) -> Shown:
+    """Make an exhibit, write its files into the study's folder, and return it for display."""
+    item = find(name)
+    started = time.perf_counter()
+    style.apply()
+    content = item.make(study)
+    seconds = time.perf_counter() - started
+    return Shown(item, content, write(study, item, content, seconds))
+
+
+def write(study: Study, item: Exhibit, content: Content, seconds: float) -> tuple[Path, ...]:
+    """Write every format of an exhibit, each file atomically, its provenance last."""
+    folder = study.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    base = folder / item.name
+    files: list[Path] = []
+
+    def put(suffix: str, text: str) -> None:
+        path = folder / f"{item.name}{suffix}"
+        write_atomically(path, text)
+        files.append(path)
+
+    if isinstance(content.body, pd.DataFrame):
+        display = content.body if content.display is None else content.display
+        put(".csv", tables.to_csv(content.body))
+        put(".md", tables.to_markdown(display, item.caption, item.caption_zh, content.note))
+        put(".tex", tables.to_latex(display, item.caption, item.name))
+    elif isinstance(content.body, Figure):
+        files += style.save(content.body, base)
+    else:
+        put(".svg", content.body)
+    if content.numbers is not None:
+        put(".csv", tables.to_csv(content.numbers))
+    if content.per_seed is not None:
+        put("_runs.csv", tables.to_csv(content.per_seed))
+    put(".provenance.json", json.dumps(provenance(study, item, content, seconds), indent=1, ensure_ascii=False) + "\n")
+    return tuple(files)
+
+
+def provenance(study: Study, item: Exhibit, content: Content, seconds: float) -> dict:
+    """Where an exhibit comes from: data, settings, code, machine, time."""
+    corpus, profile = study.corpus, study.profile
+    return {
+        "exhibit": item.name,
+        "caption": item.caption,
+        "caption_zh": item.caption_zh,
+        "note": content.note,
+        "data": study.name,
+        "corpus": {"name": corpus.name, "sha256": corpus.checksum, "texts": len(corpus)},
+        "profile": asdict(profile),
+        "seeds": sorted({run.spec.seed for run in content.runs if run.spec.method.seeded}),
+        "runs": len({run.folder.name for run in content.runs}),
+        "train_seconds": round(sum({run.folder.name: run.result["seconds"] for run in content.runs}.values()), 1),
+        "wall_seconds": round(seconds, 2),
+        "numerics": numerics(profile.schedule.device),
+        "versions": {"paperkit": __version__} | code.versions("pandas", "scipy", "matplotlib", "seaborn"),
+        "commit": commit(),
+        "notebook": f"notebooks/{item.notebook}.ipynb",
+        "command": command(study, item.name),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "quotes_texts": content.quotes,
+        "text_columns": list(content.text_columns),
+    }
+
+
+def command(study: Study, target: str) -> str:
+    """The command that makes ``target`` again; the data of a table are named without their folder."""
+    parts = ["make", target]
+    if study.kind != "embedded":
+        parts.append(f"DATA={os.path.basename(study.data)}")
+    for name in ("text", "label", "split", "platform"):
+        if getattr(study, name):
+            parts.append(f"{name.upper()}={getattr(study, name)}")
+    parts.append(f"PROFILE={study.profile.name}")
+    if study.overrides:
+        parts.append('SET="' + " ".join(f"{k}={v}" for k, v in study.overrides.items()) + '"')
+    return " ".join(parts)
+
+
+@cache
+def commit() -> str | None:
+    """The commit of the working copy, ``-dirty`` if changed; None outside git."""
+    try:
+        done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=paths.ROOT, check=True,
+                              capture_output=True, text=True, timeout=10)  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,128 @@
+"""One look for every figure: print sizes, colours per model, two languages, files that repeat to the byte.
+
+Figures are saved as SVG and PNG. Text in the SVG is drawn as paths, because a bilingual label would otherwise show
+boxes on a machine without Chinese fonts.
+"""
+
+import hashlib
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+from cycler import cycler
+from matplotlib.collections import Collection
+from matplotlib.figure import Figure
+
+from paperkit.exhibits.fonts import cjk_font, drawable, families, label
+
+__all__ = ["COLUMN", "PAGE", "Look", "apply", "cjk_font", "color_of", "drawable", "label", "look", "save"]
+
+COLUMN, PAGE = 3.5, 7.2
+"""Widths in inches of one column and of a whole printed page."""
+
+DPI = 200
+SVG_LIMIT = 300_000
+"""Bytes; above it points and areas (never text, axes or lines) are embedded as a raster image."""
+
+# Okabe and Ito's palette, told apart with every common colour blindness.
+BLUE, ORANGE, GREEN, SKY = "#0072B2", "#E69F00", "#009E73", "#56B4E9"
+RED, PINK, GREY, INK = "#D55E00", "#CC79A7", "#8C8C8C", "#262626"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one model is drawn in every figure; hatch, marker and line keep it apart in black and white."""
+
+    color: str
+    hatch: str = ""
+    marker: str = "o"
+    line: str | tuple = "-"
+
+
+_DASH, _DOT = (0, (5, 2)), (0, (1.5, 1.5))
+_LOOKS = {
+    "Bi-LSTM": Look(BLUE, "", "o", "-"),
+    "Bi-LSTM-Att": Look(ORANGE, "///", "s", _DASH),
+    "Bi-LSTM-Att-Focal": Look(GREEN, "xx", "D", "-"),
+    "TF-IDF + SVM": Look(PINK, "..", "^", _DOT),
+    "Majority": Look("#BDBDBD", "--", "v", _DOT),
+}
+# Paper A's names are built from parts: the hue says what is trained with, shade and line say with which attack.
+_SHADES = {
+    "Baseline": ("#737373", "#A6A6A6", "#404040"),
+    "UDA": ("#0072B2", "#6DB6E3", "#003F66"),
+    "Baseline+ESimCSE": ("#E69F00", "#F5CD73", "#8F6300"),
+    "UDA+ESimCSE": ("#D55E00", "#F2A177", "#7A2E00"),
+}
+_ATTACKS = {"": ("", "o", "-"), "+FGM": ("///", "s", _DASH), "+PGD": ("xx", "^", _DOT)}
+for _family, _colors in _SHADES.items():
+    _LOOKS |= {_family + attack: Look(c, *rest) for c, (attack, rest) in zip(_colors, _ATTACKS.items(), strict=True)}
+_OTHERS = (SKY, "#332288", "#117733", "#AA4499", "#999933", "#882255", "#44AA99", "#6699CC", "#661100")
+
+
+def look(model: str) -> Look:
+    """The look of a model; one that is not of the papers gets a look that depends on its name only."""
+    if model in _LOOKS:
+        return _LOOKS[model]
+    number = int.from_bytes(hashlib.sha256(model.encode()).digest()[:8], "big")
+    hatch, marker = ("", "\\\\", "oo", "++")[number // 16 % 4], "PX<>h"[number // 64 % 5]
+    return Look(_OTHERS[number % len(_OTHERS)], hatch, marker, (0, (4, 1, 1, 1)))
+
+
+def color_of(model: str) -> str:
+    """The colour of a model, the same in every figure."""
+    return look(model).color
+
+
+def apply() -> None:
+    """Set matplotlib's defaults for print, which seaborn draws with as well; call it before a figure is made."""
+    # fmt: off
+    mpl.rcParams.update({
+        "font.family": families(), "font.size": 8, "axes.unicode_minus": False, "mathtext.fontset": "dejavusans",
+        "axes.titlesize": 9, "axes.labelsize": 8, "xtick.labelsize": 7.5, "ytick.labelsize": 7.5,
+        "legend.fontsize": 7.5, "legend.title_fontsize": 7.5, "legend.frameon": False,
+        "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
+        "axes.linewidth": 0.7, "xtick.major.width": 0.7, "ytick.major.width": 0.7, "hatch.linewidth": 0.5,
+        "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.grid.axis": "y",
+        "axes.axisbelow": True, "grid.color": "#E3E3E3", "grid.linewidth": 0.6, "lines.linewidth": 1.4,
+        "lines.markersize": 4, "errorbar.capsize": 2, "image.cmap": "cividis",
+        "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY, RED, GREY]),
+        "figure.figsize": (PAGE, 3.2), "figure.dpi": 110, "figure.constrained_layout.use": True,
+    })
+    # fmt: on
+
+
+def save(figure: Figure, path: str | os.PathLike) -> tuple[Path, Path]:
+    """Write `path`.svg and `path`.png and close the figure; equal figures give equal bytes.
+
+    Each file appears whole or not at all. Returns both paths.
+    """
+    from matplotlib import pyplot
+
+    svg = _render(figure, "svg")
+    if len(svg) > SVG_LIMIT:
+        for artist in figure.findobj(Collection):
+            artist.set_rasterized(True)
+        svg = _render(figure, "svg", dpi=150)
+    contents = {"svg": svg, "png": _render(figure, "png")}
+    pyplot.close(figure)
+    written = []
+    for suffix, content in contents.items():
+        target = Path(f"{os.fspath(path)}.{suffix}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        temporary.write_bytes(content)
+        os.replace(temporary, target)
+        written.append(target)
+    return tuple(written)
+
+
+def _render(figure: Figure, kind: str, dpi: int = DPI) -> bytes:
+    """The figure's bytes, without date, version or random identifiers in them."""
+    metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
+    content = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "paperkit", "svg.fonttype": "path"}):
+        figure.savefig(content, format=kind, dpi=dpi, metadata=metadata, bbox_inches="tight", pad_inches=0.04)
+    return content.getvalue()

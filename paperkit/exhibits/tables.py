@@ -1,0 +1,87 @@
+"""Tables as CSV, Markdown, LaTeX and HTML. Whatever a cell holds, it stays text: nothing in it can act as markup."""
+
+import csv
+import html
+import io
+import math
+
+import pandas as pd
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """CSV with full precision; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(table.columns)
+    for row in table.itertuples(index=False):
+        writer.writerow([_plain(cell) for cell in row])
+    return buffer.getvalue()
+
+
+def _plain(cell: object) -> object:
+    if isinstance(cell, str):
+        return "'" + cell if cell.startswith(_FORMULA) else cell
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    return f"{cell:.10g}" if isinstance(cell, float) else cell
+
+
+def text(cell: object, digits: int = 3) -> str:
+    """A cell as people read it: numbers rounded, what is unknowable ``n/a``, line breaks gone."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return "n/a"
+    if isinstance(cell, float):
+        return f"{cell:.{digits}f}"
+    return " ".join(str(cell).split())
+
+
+def with_interval(mean: float, low: float, high: float, digits: int = 3) -> str:
+    """``"0.912 [0.905, 0.919]"``; without an interval the mean alone."""
+    if math.isnan(mean):
+        return "n/a"
+    if math.isnan(low):
+        return f"{mean:.{digits}f}"
+    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def to_markdown(table: pd.DataFrame, caption: str, caption_zh: str, note: str = "") -> str:
+    """A GitHub table under its caption."""
+
+    def line(cells) -> str:
+        return "| " + " | ".join(_markdown(text(cell)) for cell in cells) + " |"
+
+    rows = [line(table.columns), "|" + " --- |" * len(table.columns), *map(line, table.itertuples(index=False))]
+    below = f"\n\n{note}" if note else ""
+    return f"**{caption}**\n{caption_zh}\n\n" + "\n".join(rows) + below + "\n"
+
+
+def _markdown(cell: str) -> str:
+    for special in "\\`*_[]<>|#":
+        cell = cell.replace(special, "\\" + special if special not in "<>" else {"<": "&lt;", ">": "&gt;"}[special])
+    return cell
+
+
+def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
+    """A ``table`` with ``booktabs`` rules; Chinese cells need XeLaTeX or LuaLaTeX with ctex."""
+    shown = table.map(text).map(_latex)
+    shown.columns = [_latex(str(column)) for column in table.columns]
+    return shown.to_latex(index=False, escape=False, caption=_latex(caption), label=f"tab:{label}", position="tbp")
+
+
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+
+
+def _latex(cell: str) -> str:
+    return "".join(_LATEX.get(c, "\\" + c if c in "&%$#_{}" else c) for c in cell)
+
+
+def to_html(table: pd.DataFrame) -> str:
+    """A plain HTML table; every cell escaped."""
+    head = "".join(f"<th>{html.escape(str(column))}</th>" for column in table.columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(text(cell))}</td>" for cell in row) + "</tr>"
+        for row in table.itertuples(index=False)
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,1 @@
+"""The networks. Importing one needs torch only."""

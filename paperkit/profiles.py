@@ -1,0 +1,113 @@
+"""Profiles: how much is computed, as data."""
+
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from typing import Any, get_args, get_type_hints
+
+from paperkit import paths
+from paperkit.errors import InputError
+from paperkit.text.prepare import TextOptions
+from paperkit.training.methods import Schedule
+
+DATA_KINDS = ("embedded", "public", "table")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One profile of ``profiles.toml``, resolved for one kind of data."""
+
+    name: str
+    seeds: int = 3
+    """Runs per model; seeds are 0, 1, … Intervals and tests are over them."""
+    ablation_seeds: int = 2
+    """Runs per row of the ablation tables."""
+    reviews: int = 6000
+    """Texts of the embedded ``reviews`` corpus; the paper has 24,190."""
+    gamma: float = 2.0
+    """γ of the focal model, in [0, 5]."""
+    alpha: str | float | None = "inverse"
+    """α of the focal model; see :class:`paperkit.training.methods.Method`."""
+    text: TextOptions = field(default_factory=TextOptions)
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+PARTS = {"text": TextOptions, "schedule": Schedule}
+
+
+@cache
+def _read() -> dict[str, Any]:
+    return tomllib.loads((paths.ROOT / "paperkit" / "profiles.toml").read_text(encoding="utf-8"))
+
+
+def names() -> tuple[str, ...]:
+    """The profiles there are."""
+    return tuple(_read())
+
+
+def load(name: str, kind: str = "embedded", overrides: dict[str, Any] | None = None) -> Profile:
+    """The profile ``name`` for one kind of data, with single fields overridden.
+
+    Args:
+        kind: ``"embedded"``, ``"public"`` or ``"table"``.
+        overrides: field name to value; a field of ``text`` or ``schedule`` is named alone, ``{"epochs": 5}``.
+
+    Raises:
+        InputError: an unknown profile or field, or a value of the wrong type, with what is accepted.
+    """
+    tables = _read()
+    if name not in tables:
+        raise InputError(f"profile is {name!r}; accepted are {', '.join(map(repr, tables))}")
+    table = dict(tables[name])
+    variants = {k: table.pop(k, {}) for k in DATA_KINDS}
+    profile = Profile(name)
+    for layer, where in ((table, name), (variants[kind], f"{name}.{kind}")):
+        flat = {k: v for k, v in layer.items() if k not in PARTS}
+        for part in PARTS:
+            flat |= layer.get(part, {})
+        profile = override(profile, flat, f"profiles.toml [{where}]")
+    return override(profile, overrides or {}, "the overrides")
+
+
+def override(profile: Profile, values: dict[str, Any], where: str) -> Profile:
+    """``profile`` with some fields replaced; ``where`` names the source of the values in error messages."""
+    for name, value in values.items():
+        owner = next((cls for cls in (Profile, *PARTS.values()) if name in _settable(cls)), None)
+        if owner is None:
+            known = sorted(field for cls in (Profile, *PARTS.values()) for field in _settable(cls))
+            raise InputError(f"{where} sets {name!r}, which is no setting; accepted are {', '.join(known)}")
+        value = _checked(name, value, get_type_hints(owner)[name], where)
+        if owner is Profile:
+            profile = replace(profile, **{name: value})
+        else:
+            part = next(key for key, cls in PARTS.items() if cls is owner)
+            profile = replace(profile, **{part: replace(getattr(profile, part), **{name: value})})
+    for name in ("seeds", "ablation_seeds", "reviews"):
+        if getattr(profile, name) < 1:
+            raise InputError(f"{where} sets {name} to {getattr(profile, name)}; accepted is a number from 1 up")
+    return profile
+
+
+def _settable(cls: type) -> set[str]:
+    return {field.name for field in fields(cls)} - {"name", *PARTS}
+
+
+def _checked(name: str, value: Any, hint: Any, where: str) -> Any:
+    """``value`` if it fits the annotation; an int stands for a float, a list for a tuple."""
+    accepted = get_args(hint) if type(None) in get_args(hint) else (hint,)
+    if tuple in (getattr(kind, "__origin__", None) for kind in accepted):
+        length = len(get_args(accepted[0]))
+        if isinstance(value, list | tuple) and len(value) == length and all(_is_number(v) for v in value):
+            return tuple(float(v) for v in value)
+        raise InputError(f"{where} sets {name} to {value!r}; accepted is a list of {length} numbers")
+    for kind in accepted:
+        if kind is float and _is_number(value):
+            return float(value)
+        if type(value) is kind:
+            return value
+    kinds = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in accepted)
+    raise InputError(f"{where} sets {name} to {value!r}, of type {type(value).__name__}; accepted is {kinds}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,201 @@
+"""Runs: asked for by what they are, read if finished, resumed if interrupted, trained if missing."""
+
+import json
+import os
+import platform
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file
+
+from paperkit import code, corpora
+from paperkit.corpora.corpus import Corpus
+from paperkit.progress import progress_bar
+from paperkit.store import Store
+from paperkit.text.prepare import TextOptions
+from paperkit.training.methods import Method, Schedule
+
+KIND = "runs"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a corpus comes from: the arguments of :func:`paperkit.corpora.load`."""
+
+    name: str
+    """A corpus name or the path of a table."""
+    size: int | None = None
+    """Number of texts of a generated corpus."""
+    text: str | None = None
+    label: str | None = None
+    split: str | None = None
+    platform: str | None = None
+
+    def load(self) -> Corpus:
+        """The corpus; kept in memory, a run after the other asks for the same one."""
+        return _load(self)
+
+
+@lru_cache(maxsize=4)
+def _load(source: Source) -> Corpus:
+    arguments = asdict(source)
+    return corpora.load(arguments.pop("name"), **arguments)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that determines a run."""
+
+    source: Source
+    train_on: str
+    """The platform whose training texts are used."""
+    method: Method
+    text: TextOptions
+    schedule: Schedule
+    seed: int
+
+    @cached_property
+    def identity(self) -> dict:
+        """What the store knows the run by: content, code and numerics, but neither file names nor the method's name."""
+        method = asdict(self.method)
+        del method["name"]
+        network = self.method.seeded
+        return {
+            "corpus": self.source.load().checksum,
+            "train_on": self.train_on,
+            "method": method,
+            "text": asdict(self.text),
+            "schedule": asdict(self.schedule) if network else None,
+            "seed": self.seed if network else None,
+            "code": code.digest("paperkit.training.execute"),
+            "numerics": numerics(self.schedule.device),
+        }
+
+    def find(self, store: Store) -> "Run | None":
+        """The finished run, or None."""
+        folder = store.find(KIND, self.identity)
+        return Run(self, folder) if folder else None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run in the store."""
+
+    spec: RunSpec
+    folder: Path = field(repr=False)
+
+    @cached_property
+    def result(self) -> dict:
+        """``history``, ``n_train``, ``n_words``, ``train_words``, ``seconds``."""
+        return json.loads((self.folder / "run.json").read_text())
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch; see :func:`paperkit.training.loop.fit`."""
+        return pd.DataFrame(self.result["history"])
+
+    @cached_property
+    def outputs(self) -> dict[str, np.ndarray]:
+        """``rows`` of the corpus that were predicted, and their ``logits`` ``(rows, K)``."""
+        return load_file(self.folder / "outputs.safetensors")
+
+    def on(self, platform: str, split: str = "test") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, labels and logits of the texts of ``platform`` that this run was tested on.
+
+        Of the platform trained on these are its test texts (or its dev texts), of another one all labelled texts.
+        """
+        table = self.spec.source.load().table
+        rows = self.outputs["rows"]
+        chosen = table.platform.to_numpy()[rows] == platform
+        if platform == self.spec.train_on:
+            chosen &= table.split.to_numpy()[rows] == split
+        return rows[chosen], table.label.to_numpy()[rows[chosen]], self.outputs["logits"][chosen]
+
+
+@lru_cache(maxsize=4)
+def numerics(device: str) -> dict[str, str]:
+    """What can change the last digits of a result."""
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    chip = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    packages = code.versions("torch", "numpy", "scikit-learn", "gensim", "jieba")
+    return packages | {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "device": device,
+        "chip": chip,
+    }
+
+
+def get(specs: Sequence[RunSpec], store: Store | None = None, workers: int | None = None) -> list[Run]:
+    """The runs, in the order of ``specs``; missing ones are trained first, ``workers`` at a time (default: one per core).
+
+    Every run uses one thread, so the number of workers changes the time and nothing else.
+    """
+    store = store or Store.default()
+    missing = [spec for spec in dict.fromkeys(specs) if spec.find(store) is None]
+    workers = min(workers or cores(), len(missing))
+    if workers > 1:
+        from joblib import Parallel, delayed
+
+        done = Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered")(
+            delayed(_work)(spec, store, os.getpid()) for spec in in_good_order(missing)
+        )
+        for _ in progress_bar(done, total=len(missing), unit="run", title="training"):
+            pass
+    else:
+        for spec in progress_bar(missing, total=len(missing), unit="run", title="training"):
+            train(spec, store)
+    return [Run(spec, store.folder(KIND, spec.identity)) for spec in specs]
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def train(spec: RunSpec, store: Store) -> None:
+    """Train one run here and now, unless it is finished; an interrupted one goes on from its checkpoint."""
+
+    def build(folder: Path) -> None:
+        from paperkit.training.execute import execute
+
+        execute(spec.source.load(), spec.train_on, spec.method, spec.text, spec.schedule, spec.seed, store, folder)
+
+    store.get(KIND, spec.identity, build)
+
+
+def in_good_order(specs: Iterable[RunSpec]) -> list[RunSpec]:
+    """Long runs first, so that no worker is left alone with one at the end."""
+
+    def cost(spec: RunSpec) -> int:
+        table = spec.source.load().table
+        texts = table[(table.platform == spec.train_on) & (table.split == "train")].text
+        return -int(texts.str.len().sum()) * (spec.schedule.epochs if spec.method.seeded else 1)
+
+    return sorted(specs, key=cost)
+
+
+def _work(spec: RunSpec, store: Store, parent: int) -> None:
+    _exit_with(parent)
+    train(spec, store)
+
+
+@lru_cache(maxsize=1)
+def _exit_with(parent: int) -> None:
+    """End this worker when the process that started it is gone: a killed ``make paper`` must not go on computing."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,141 @@
+"""A study: which data, which profile, and therefore which runs. What every notebook and every exhibit starts from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from paperkit import paths, profiles, runs
+from paperkit.corpora.corpus import Corpus
+from paperkit.profiles import Profile
+from paperkit.runs import Run, RunSpec, Source
+from paperkit.store import Store
+from paperkit.text.prepare import Prepared, prepare
+from paperkit.training.methods import Method, ablations, paper_b, references
+
+
+@dataclass(frozen=True)
+class Study:
+    """Data and profile of one reproduction.
+
+    >>> study = Study("embedded", "smoke", overrides={"gamma": 3.0})
+    >>> study.get(study.paper_b_specs())            # trains what is missing, reads the rest
+    """
+
+    data: str = "embedded"
+    """``"embedded"``, ``"public"``, or the path of a table (with a file suffix)."""
+    profile_name: str = "smoke"
+    text: str | None = None
+    """Column of a table that holds the texts; guessed when None. Likewise the next three."""
+    label: str | None = None
+    split: str | None = None
+    platform: str | None = None
+    quote_texts: bool = False
+    """Whether exhibits may quote texts of a table; those of corpora always may."""
+    overrides: dict[str, Any] = field(default_factory=dict, hash=False)
+    """Settings that differ from the profile: ``{"gamma": 3.0, "epochs": 5}``."""
+    workers: int | None = None
+    """Runs trained at a time; one per core when None. Changes the time, not the results."""
+
+    @property
+    def kind(self) -> str:
+        """``"embedded"``, ``"public"`` or ``"table"``."""
+        return self.data if self.data in ("embedded", "public") else "table"
+
+    @cached_property
+    def profile(self) -> Profile:
+        return profiles.load(self.profile_name, self.kind, self.overrides)
+
+    @cached_property
+    def store(self) -> Store:
+        return Store.default()
+
+    @cached_property
+    def source(self) -> Source:
+        """Where paper B's reviews come from."""
+        if self.kind == "embedded":
+            return Source("reviews", size=self.profile.reviews)
+        if self.kind == "public":
+            return Source("travel")
+        path = str(Path(self.data).expanduser().resolve())
+        return Source(path, text=self.text, label=self.label, split=self.split, platform=self.platform)
+
+    @property
+    def corpus(self) -> Corpus:
+        """Paper B's reviews."""
+        return self.source.load()
+
+    @property
+    def name(self) -> str:
+        """The folder name of this data: ``"embedded"``, ``"public"``, or the table's name."""
+        if self.kind != "table":
+            return self.kind
+        return self.corpus.name if self.corpus.name not in ("embedded", "public") else f"{self.corpus.name}-table"
+
+    @property
+    def folder(self) -> Path:
+        """Where this study's exhibits are built."""
+        return paths.build(self.name, self.profile.name)
+
+    @property
+    def models(self) -> tuple[Method, ...]:
+        """The three models of paper B."""
+        return paper_b(self.profile.gamma, self.profile.alpha)
+
+    @property
+    def references(self) -> tuple[Method, ...]:
+        return references()
+
+    def spec(self, method: Method, train_on: str, seed: int = 0, **text: Any) -> RunSpec:
+        """One run; ``text`` overrides single :class:`~paperkit.text.prepare.TextOptions`."""
+        profile = self.profile
+        return RunSpec(self.source, train_on, method, replace(profile.text, **text), profile.schedule, seed)
+
+    def specs(self, method: Method, train_on: str, seeds: int | None = None, **text: Any) -> list[RunSpec]:
+        """One run per seed; a reference row has one."""
+        count = (seeds or self.profile.seeds) if method.seeded else 1
+        return [self.spec(method, train_on, seed, **text) for seed in range(count)]
+
+    def paper_b_specs(self) -> list[RunSpec]:
+        """Runs behind paper B's tables and figures: every model on every platform, every seed."""
+        methods = self.models + self.references
+        return [
+            spec for platform in self.corpus.platforms for method in methods for spec in self.specs(method, platform)
+        ]
+
+    def ablation_specs(self) -> dict[str, list[RunSpec]]:
+        """Runs behind the ablation table, on the largest platform: name of the row to its runs."""
+        focal, platform = self.models[-1], self.corpus.platforms[0]
+        return {name: self.specs(method, platform, self.profile.ablation_seeds, **text)
+                for name, (method, text) in ablations(focal).items()}  # fmt: skip
+
+    def plan(self) -> list[RunSpec]:
+        """Every run that the notebooks will ask for."""
+        ablated = [spec for specs in self.ablation_specs().values() for spec in specs]
+        return list(dict.fromkeys(self.paper_b_specs() + ablated))
+
+    def get(self, specs: Iterable[RunSpec]) -> list[Run]:
+        """The runs, trained where missing."""
+        return runs.get(list(specs), self.store, self.workers)
+
+    def runs(self, method: Method, train_on: str, seeds: int | None = None, **text: Any) -> list[Run]:
+        """The runs of one method on one platform, in the order of seeds."""
+        return self.get(self.specs(method, train_on, seeds, **text))
+
+    def prepared(self, train_on: str, **text: Any) -> Prepared:
+        """The corpus as numbers, for training on one platform."""
+        return prepare(self.corpus, train_on, replace(self.profile.text, **text), self.store)
+
+    def summary(self) -> str:
+        """What will be computed, in three lines of plain text."""
+        corpus, profile = self.corpus, self.profile
+        sizes = corpus.table.split.value_counts()
+        parts = ", ".join(f"{sizes[s]:,} {s}" for s in ("train", "dev", "test", "unlabelled") if s in sizes)
+        lines = [
+            f"corpus   {corpus.name}: {len(corpus):,} texts ({parts}), {corpus.n_classes} classes, {corpus.language}",
+            f"profile  {profile.name}: {profile.seeds} seeds, {profile.schedule.epochs} epochs, "
+            f"γ = {profile.gamma:g}, α = {profile.alpha}, vectors {profile.text.vector_size} wide",
+            f"sha256   {corpus.checksum[:16]}",
+        ]
+        return "\n".join(lines)

@@ -1,0 +1,92 @@
+"""A corpus as numbers, ready to be batched: words, vocabulary and word vectors, each computed once and kept."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from paperkit import code
+from paperkit.corpora.corpus import CORE, Corpus
+from paperkit.store import Store, write_atomically
+from paperkit.text import vectors as word2vec
+from paperkit.text.vocabulary import Encoded, Vocabulary
+from paperkit.text.words import read_lines, segment, write_lines
+from paperkit.text.words import stop_words as stop_list
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """How texts become numbers (paper B §3.2)."""
+
+    stop_words: str = "keep-negations"
+    """``"keep-negations"``, ``"literal"`` (also deletes 不, 没) or ``"none"``."""
+    max_length: int = 169
+    """Words kept of a text; 169 is the longest text of the paper's data."""
+    min_count: int = 1
+    """A word must occur this often in the training texts to be known."""
+    vocabulary: str = "train"
+    """Whose words are known: ``"train"``, or ``"all"``, the paper's literal dictionary of all texts."""
+    vector_size: int = 100
+    """Width of the word vectors, and of each direction of the LSTM."""
+    algorithm: str = "cbow"
+    """word2vec's ``"cbow"`` or ``"skip-gram"``."""
+    window: int = 5
+    """Words of context on each side."""
+    vector_epochs: int = 30
+    """Passes of word2vec over the training texts."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a model needs of a corpus' texts. Row ``i`` is row ``i`` of ``corpus.table``."""
+
+    words: list[list[str]]
+    vocabulary: Vocabulary
+    vectors: np.ndarray
+    """Initial word vectors, float32 ``(V, d)``."""
+    texts: Encoded
+
+    def usable(self, rows: np.ndarray) -> np.ndarray:
+        """``rows`` without the texts of which cleaning left nothing."""
+        return rows[self.texts.lengths[rows] > 0]
+
+
+def words_of(corpus: Corpus, stop_words: str, store: Store) -> list[list[str]]:
+    """Cleaned words of every row; computed once per corpus."""
+
+    def build(folder: Path) -> None:
+        write_lines(folder / "words.txt", segment(corpus.table.text, corpus.language, stop_words))
+
+    left_out = sorted(stop_list(corpus.language, stop_words))
+    identity = {"corpus": corpus.checksum, "stop_words": left_out, "code": code.digest("paperkit.text.words"),
+                "numerics": code.versions("jieba")}  # fmt: skip
+    return read_lines(store.get("words", identity, build) / "words.txt")
+
+
+def vector_texts(corpus: Corpus, train_on: str) -> np.ndarray:
+    """Rows on which vocabulary and vectors rest: core training texts of the platform, and its unlabelled texts."""
+    table = corpus.table
+    mine = (table.platform == train_on) & (table.status == CORE) & table.split.isin(["train", "unlabelled"])
+    return np.flatnonzero(mine)
+
+
+def prepare(corpus: Corpus, train_on: str, options: TextOptions, store: Store) -> Prepared:
+    """Words, vocabulary and vectors for training on one platform of ``corpus``; read from the store when known."""
+    words = words_of(corpus, options.stop_words, store)
+
+    def build(folder: Path) -> None:
+        sentences = [words[row] for row in vector_texts(corpus, train_on)]
+        known = words if options.vocabulary == "all" else sentences
+        vocabulary = Vocabulary.build(known, options.min_count)
+        vectors = word2vec.train(sentences, vocabulary, size=options.vector_size, algorithm=options.algorithm,
+                                 window=options.window, epochs=options.vector_epochs)  # fmt: skip
+        save_file({"vectors": vectors}, folder / "vectors.safetensors")
+        write_atomically(folder / "vocabulary.txt", "\n".join(vocabulary.words))
+
+    identity = {"corpus": corpus.checksum, "train_on": train_on, "options": asdict(options) | {"max_length": None},
+                "code": code.digest("paperkit.text.vectors"), "numerics": code.versions("gensim", "numpy", "jieba")}  # fmt: skip
+    folder = store.get("vectors", identity, build)
+    vocabulary = Vocabulary(tuple((folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")))
+    vectors = load_file(folder / "vectors.safetensors")["vectors"]
+    return Prepared(words, vocabulary, vectors, vocabulary.encode(words, options.max_length))

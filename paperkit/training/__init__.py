@@ -1,0 +1,1 @@
+"""Methods as switches, and the one loop that trains them."""
