@@ -51,9 +51,7 @@ def overrides(pairs: list[str], seeds: str | None) -> dict[str, Any]:
         if not (name and equals):
             raise InputError(f'SET holds {pair!r}; accepted is NAME=VALUE, e.g. SET="gamma=3 epochs=5"')
         try:
-            values[name] = ast.literal_eval(
-                {"none": "None", "true": "True", "false": "False"}.get(value.lower(), value)
-            )
+            values[name] = ast.literal_eval({"true": "True", "false": "False"}.get(value.lower(), value))
         except (ValueError, SyntaxError):
             values[name] = value
     return values

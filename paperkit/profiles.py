@@ -1,5 +1,6 @@
 """Profiles: how much is computed, as data."""
 
+import math
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -34,6 +35,18 @@ class Profile:
 
 PARTS = {"text": TextOptions, "schedule": Schedule}
 
+COUNTS = ("seeds", "ablation_seeds", "reviews", "max_length", "min_count", "vector_size", "window", "vector_epochs",
+          "epochs", "batch_size", "threads")  # fmt: skip
+RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
+    "gamma": (0, math.inf), "alpha": (0, 1), "learning_rate": (0, math.inf), "warmup": (0, 1),
+    "weight_decay": (0, math.inf), "clip": (0, math.inf), "dropout": (0, 0.99),
+}  # fmt: skip
+CHOICES = {
+    "alpha": ("inverse",), "stop_words": ("keep-negations", "literal", "none"), "vocabulary": ("train", "all"),
+    "algorithm": ("cbow", "skip-gram"), "select": ("accuracy", "f1_macro", "loss"), "device": ("cpu", "cuda", "auto"),
+    "dtype": ("float32", "bfloat16"),
+}  # fmt: skip
+
 
 @cache
 def _read() -> dict[str, Any]:
@@ -66,7 +79,7 @@ def load(name: str, kind: str = "embedded", overrides: dict[str, Any] | None = N
         for part in PARTS:
             flat |= layer.get(part, {})
         profile = override(profile, flat, f"profiles.toml [{where}]")
-    return override(profile, overrides or {}, "the overrides")
+    return override(profile, overrides or {}, "an override")
 
 
 def override(profile: Profile, values: dict[str, Any], where: str) -> Profile:
@@ -76,15 +89,13 @@ def override(profile: Profile, values: dict[str, Any], where: str) -> Profile:
         if owner is None:
             known = sorted(field for cls in (Profile, *PARTS.values()) for field in _settable(cls))
             raise InputError(f"{where} sets {name!r}, which is no setting; accepted are {', '.join(known)}")
-        value = _checked(name, value, get_type_hints(owner)[name], where)
+        value = _typed(name, value, get_type_hints(owner)[name], where)
+        _check_range(name, value, where)
         if owner is Profile:
             profile = replace(profile, **{name: value})
         else:
             part = next(key for key, cls in PARTS.items() if cls is owner)
             profile = replace(profile, **{part: replace(getattr(profile, part), **{name: value})})
-    for name in ("seeds", "ablation_seeds", "reviews"):
-        if getattr(profile, name) < 1:
-            raise InputError(f"{where} sets {name} to {getattr(profile, name)}; accepted is a number from 1 up")
     return profile
 
 
@@ -92,9 +103,11 @@ def _settable(cls: type) -> set[str]:
     return {field.name for field in fields(cls)} - {"name", *PARTS}
 
 
-def _checked(name: str, value: Any, hint: Any, where: str) -> Any:
-    """``value`` if it fits the annotation; an int stands for a float, a list for a tuple."""
+def _typed(name: str, value: Any, hint: Any, where: str) -> Any:
+    """``value`` if it fits the annotation; an int stands for a float, a list for a tuple, ``"none"`` for nothing."""
     accepted = get_args(hint) if type(None) in get_args(hint) else (hint,)
+    if value == "none" and type(None) in accepted:
+        return None
     if tuple in (getattr(kind, "__origin__", None) for kind in accepted):
         length = len(get_args(accepted[0]))
         if isinstance(value, list | tuple) and len(value) == length and all(_is_number(v) for v in value):
@@ -107,6 +120,21 @@ def _checked(name: str, value: Any, hint: Any, where: str) -> Any:
             return value
     kinds = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in accepted)
     raise InputError(f"{where} sets {name} to {value!r}, of type {type(value).__name__}; accepted is {kinds}")
+
+
+def _check_range(name: str, value: Any, where: str) -> None:
+    """Refuse what would be found out only after minutes of training, or never."""
+    low, high = RANGES.get(name, (-math.inf, math.inf))
+    if isinstance(value, str):
+        fine = name not in CHOICES or value in CHOICES[name]
+    else:
+        numbers = value if isinstance(value, tuple) else () if value is None else (value,)
+        fine = all(low <= number <= high and math.isfinite(number) for number in numbers)
+    if not fine:
+        accepted = [repr(choice) for choice in CHOICES.get(name, ())]
+        if name in RANGES:
+            accepted.append(f"a number from {low:g} " + ("up" if high == math.inf else f"to {high:g}"))
+        raise InputError(f"{where} sets {name} to {value!r}; accepted is {' or '.join(accepted)}")
 
 
 def _is_number(value: Any) -> bool:

@@ -17,8 +17,8 @@ from safetensors.numpy import load_file
 from paperkit import code, corpora
 from paperkit.corpora.corpus import Corpus
 from paperkit.progress import progress_bar
-from paperkit.store import Store
-from paperkit.text.prepare import TextOptions
+from paperkit.store import Store, key
+from paperkit.text.prepare import TextOptions, words_identity
 from paperkit.training.methods import Method, Schedule
 
 KIND = "runs"
@@ -71,6 +71,7 @@ class RunSpec:
             "train_on": self.train_on,
             "method": method,
             "text": asdict(self.text),
+            "words": key(words_identity(self.source.load(), self.text.stop_words)),
             "schedule": asdict(self.schedule) if network else None,
             "seed": self.seed if network else None,
             "code": code.digest("paperkit.training.execute"),
@@ -141,7 +142,8 @@ def get(specs: Sequence[RunSpec], store: Store | None = None, workers: int | Non
     Every run uses one thread, so the number of workers changes the time and nothing else.
     """
     store = store or Store.default()
-    missing = [spec for spec in dict.fromkeys(specs) if spec.find(store) is None]
+    # one per folder: specs of one run may differ (in the method's name), equal ones may be two runs (gamma 2 and 2.0)
+    missing = list({store.folder(KIND, spec.identity): spec for spec in specs if spec.find(store) is None}.values())
     workers = min(workers or cores(), len(missing))
     if workers > 1:
         from joblib import Parallel, delayed

@@ -54,12 +54,12 @@ class Study:
     @cached_property
     def source(self) -> Source:
         """Where paper B's reviews come from."""
+        columns = {"text": self.text, "label": self.label, "split": self.split, "platform": self.platform}
         if self.kind == "embedded":
-            return Source("reviews", size=self.profile.reviews)
+            return Source("reviews", size=self.profile.reviews, **columns)
         if self.kind == "public":
-            return Source("travel")
-        path = str(Path(self.data).expanduser().resolve())
-        return Source(path, text=self.text, label=self.label, split=self.split, platform=self.platform)
+            return Source("travel", **columns)  # which refuses columns: they are for a table, perhaps its name is missing
+        return Source(str(Path(self.data).expanduser().resolve()), **columns)
 
     @property
     def corpus(self) -> Corpus:

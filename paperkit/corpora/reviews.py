@@ -11,20 +11,18 @@ Everything Chinese lies in ``data/reviews/*.yaml`` and may be edited there; this
     vote_j     = y, or −y with probability error[form],  j = 1, 2, 3
     label      = majority of the votes, truth = y
 
-=============  ===================================================  ==============================================
-form           text                                                 c
-=============  ===================================================  ==============================================
-plain          clauses of polarity y                                1 each
-negated        不, 没有想象中那么, … before words of polarity −y    1 each, s turned round by the negation
-implicit       facts, no word of judgement                          1 each
-contrast       clauses of −y, a turn (但是 …), clauses of y         after the turn more than all before it together
-concession     虽然 −y, 但是 y; also the other way round            granted: small, ruling: large
-afterthought   clauses of y, then one exception of −y               exception: small
-reported       others, earlier, elsewhere: −y; here and now: y      reported: 0
-remark         praise (blame) on a fact of polarity y = −1 (+1)     remark: 0, fact: 1 (irony, mock indignation)
-structured     sections 【…】 of either polarity, then a verdict     verdict: more than all sections together
-undecided      clauses of both polarities without a connective      the last one a little more than the others
-=============  ===================================================  ==============================================
+    form          text                                                c
+    plain         clauses of polarity y                               1 each
+    sincere       praise (blame) on a fact of polarity y = 1 (−1)     1 each
+    negated       不, 没有想象中那么, … before words of polarity −y   1 each, s turned round by the negation
+    implicit      facts, no word of judgement                         1 each
+    contrast      clauses of −y, a turn (但是 …), clauses of y        after the turn more than all before it together
+    concession    虽然 −y, 但是 y; also the other way round           granted: small, ruling: large
+    afterthought  clauses of y, then one exception of −y              exception: small
+    reported      others, earlier, elsewhere: −y; here and now: y     reported: 0
+    remark        praise (blame) on a fact of polarity y = −1 (1)     remark: 0, fact: 1 (irony, mock indignation)
+    structured    sections 【…】 of either polarity, then a verdict    verdict: more than all sections together
+    undecided     clauses of both polarities, no connective           the last one a little more than the others
 
 Sentences without polarity (where, when, with whom, advice) stand around these. Some degrees, such as 不是一般的, hold a
 negation and do not negate: neither a word nor its neighbour decides. A tenth of the rows is non-core.
@@ -34,7 +32,6 @@ import re
 from bisect import bisect
 from itertools import accumulate
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import yaml
@@ -47,91 +44,64 @@ from paperkit.seeds import python_generator
 
 LABEL_NAMES = ("negative", "positive")
 SITES = ("ctrip", "qunar")
-ASPECTS, STYLE = "aspects.yaml", "style.yaml"
-OPEN = ("plain", "negated", "implicit", "remark")  # the author takes one side, and says it twice more readily
-
+OPEN = ("plain", "sincere", "negated", "implicit", "remark")  # takes one side, so a verdict comes more readily
 _SLOT = re.compile(r"<(\w+)>")
-_SET_BY_PROGRAM = {"here", "a", "x", "lesser", "ruling", "own", "view", "event", "fact", "praise"}
+_TYPES = {"text": str, "number": int, "list": list, "keys": dict}
 
-# What the two files must hold, and nothing else: the type of each entry; ... stands for any name
-_BOTH = {"positive": list, "negative": list}
-_SIDE = dict.fromkeys(("adjectives", "phrases", "facts"), list)
-_ASPECT = {"heading": str, "weight": int, "subjects": list, "positive": _SIDE, "negative": _SIDE, "neutral": list}
-_CHANCES = ("opening", "filler", "advice", "verdict", "second", "remark", "lead_in", "essay", "emoji", "typo")
-_LISTS = ("degrees", "lead_ins", "joiners", "concessions", "reports", "verdict_leads", "verdict_headings", "openings")
-_STYLE = {
-    **dict.fromkeys((*_LISTS, "fillers", "stages", "advice", "same_throughout"), list),
-    **{name: {"any": list, **_BOTH} for name in ("negations", "turns", "afterthoughts")},
-    **{name: dict.fromkeys(SITES, list) for name in ("ends", "last")},
-    **{name: {...: list} for name in ("slots", "typos")},
-    "remarks": {"praise": list, "blame": list, "words": list},
-    "verdicts": _BOTH,
-    "longest": int,
-    "own_words": int,
-    "per_mille": dict.fromkeys(("non_core", "ctrip", "negative"), int),
-    "forms": {...: dict.fromkeys(("positive", "negative", "error"), int)},
-    "second": {...: int},
-    "clauses": dict.fromkeys(("adjective", "negation", "phrase", "fact"), int),
-    "sites": {site: {"chances": dict.fromkeys(_CHANCES, int), "sizes": {...: int}} for site in SITES},
-    "non_core": {...: {"weight": int, "positive": int, "texts": list}},
-}
+
+def _read(path: Path) -> dict:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: found {type(tree).__name__}, expected keys with entries")
+    return tree
 
 
 def _check(node, schema, where: str, slots: set[str]) -> None:
     """Refuse what the generator cannot use; ``where`` names file and key."""
-
-    def refuse(problem: str):
-        raise InputError(f"{where}: {problem}")
-
-    kind = dict if isinstance(schema, dict) else schema
-    if not isinstance(node, kind) or isinstance(node, bool) or not (node or kind is int) or (kind is int and node < 0):
-        names = {dict: "keys with entries", list: "a list with entries", str: "a text", int: "a whole number ≥ 0"}
-        refuse(f"found {node!r:.60}, expected {names[kind]}")
-    if kind is dict:
-        if missing := [name for name in schema if name is not ... and name not in node]:
-            refuse(f"lacks the key {', '.join(missing)}")
-        if ... not in schema and (unknown := [str(name) for name in node if name not in schema]):
-            refuse(f"holds the unknown key {', '.join(unknown)}; accepted are {', '.join(schema)}")
+    kind = "keys" if isinstance(schema, dict) else schema
+    if type(node) is not _TYPES[kind] or (node < 0 if kind == "number" else not node):
+        raise InputError(f"{where}: found {node!r:.60}, expected {kind} (not empty, not negative)")
+    if kind == "keys":
+        if missing := [name for name in schema if name not in {"*", *node}]:
+            raise InputError(f"{where}: lacks the key {', '.join(missing)}")
         for name, below in node.items():
-            _check(below, schema.get(name, schema.get(...)), f"{where}, key {name}", slots)
-    for entry in node if kind is list else ():
-        if not isinstance(entry, str):
-            refuse(f"found {entry!r}, expected a text (put quotes around a number)")
-        if "@" in entry and entry.partition("@")[2] not in SITES:
-            refuse(f"found {entry!r}, expected {' or '.join(SITES)} after @")
-        if unknown := [name for name in _SLOT.findall(entry) if name not in slots]:
-            refuse(f"found {entry!r} with the unknown slot <{'>, <'.join(unknown)}>")
-    for site in SITES if kind is list else ():
-        if not any("@" not in entry or entry.endswith(f"@{site}") for entry in node):
-            refuse(f"has no entry for {site}")
-
-
-def _read(path: Path):
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+            if name not in schema and "*" not in schema:
+                raise InputError(f"{where}: unknown key {name!r}, expected {', '.join(schema)}")
+            _check(below, schema.get(name, schema.get("*")), f"{where}, key {name}", slots)
+    elif kind == "list":
+        for entry in node:
+            if not isinstance(entry, str):
+                raise InputError(f"{where}: found {entry!r}, expected a text (put quotes around a number)")
+            if unknown := set(_SLOT.findall(entry)) - slots:
+                raise InputError(f"{where}: found {entry!r} with the unknown slot {', '.join(sorted(unknown))}")
+        sites = {entry.partition("@")[2] for entry in node}
+        if not sites <= {"", *SITES} or not ("" in sites or sites >= {*SITES}):
+            raise InputError(f"{where}: after @ found {sorted(sites)}, expected ctrip or qunar, and a word for either")
 
 
 class Pool:
     """Things to draw from, with whole numbers as weights: nothing is rounded, so every machine draws the same."""
 
     def __init__(self, weights: dict) -> None:
-        self.items = tuple(weights)
-        self.cumulative = tuple(accumulate(weights.values()))
+        self.items, self.cumulative = tuple(weights), tuple(accumulate(weights.values()))
+        if not self.cumulative[-1]:
+            raise InputError(f"the weights of {', '.join(map(str, weights))} are all 0, expected one above")
 
     def draw(self, rng):
         return self.items[bisect(self.cumulative, int(rng.random() * self.cumulative[-1]))]
 
 
 def _pools(node, site: str, own_words: int):
-    """What one site uses of a YAML tree, as attributes, lists being pools of templates.
+    """What one site uses of a YAML tree, its lists as pools of templates.
 
     Entry r (from 0) of a list has weight ∝ 1/(r + 1), as in Zipf's law, times ``own_words`` if only this site has it.
     """
     if isinstance(node, list):
         weights: dict[tuple[str, ...], int] = {}
-        for rank, entry in enumerate(entry for entry in node if "@" not in entry or entry.endswith(f"@{site}")):
+        for rank, entry in enumerate(entry for entry in node if entry.partition("@")[2] in ("", site)):
             text, _, own = entry.partition("@")
             template = tuple(_SLOT.split(text))  # (text, slot, text, slot, …, text)
             weights[template] = weights.get(template, 0) + 10_000 * (own_words if own else 1) // (rank + 1)
@@ -140,47 +110,53 @@ def _pools(node, site: str, own_words: int):
         return node
     if all(type(value) is int for value in node.values()):
         return Pool(node)
-    return SimpleNamespace(**{name: _pools(value, site, own_words) for name, value in node.items()})
+    return {name: _pools(value, site, own_words) for name, value in node.items()}
 
 
 class Lexicon:
     """The two files, checked: numbers in ``style``, words as pools, one set for each site."""
 
     def __init__(self, folder: Path) -> None:
-        aspects, style = _read(folder / ASPECTS), _read(folder / STYLE)
-        named = [
-            part for part in (aspects, style, isinstance(style, dict) and style.get("slots")) if isinstance(part, dict)
-        ]
-        slots = _SET_BY_PROGRAM.union(*named)
-        _check(aspects, {...: _ASPECT}, str(folder / ASPECTS), slots)
-        _check(style, _STYLE, str(folder / STYLE), slots)
+        schemas = _read(paths.DATA / "reviews" / "schema.yaml")
+        files = {name: _read(folder / name) for name in schemas}
+        style, aspects = files.values()
+        where, own = folder / "style.yaml", style.get("slots")
+        named = ("here", "a", "praise", *RULES, *aspects, *(own if isinstance(own, dict) else ()))
+        slots = set(named)
+        if twice := sorted(name for name in slots if named.count(name) > 1):
+            raise InputError(f"{where}, key slots: {', '.join(twice)} is also an aspect or set by the program")
+        for name, schema in schemas.items():
+            _check(files[name], schema, str(folder / name), slots)
+        kept, about = style["same_throughout"], style["remarks"]["about"]
+        for key, found, known in (("same_throughout", kept, style["slots"]), ("remarks.about", about, aspects)):
+            if unknown := [name for name in found if name not in known]:
+                raise InputError(f"{where}, key {key}: found {', '.join(unknown)}, expected {', '.join(known)}")
         self.style, self.sites = style, {}
         self.aspects = Pool({name: aspect["weight"] for name, aspect in aspects.items()})
         self.non_core = Pool({name: kind["weight"] for name, kind in style["non_core"].items()})
+        self.second = Pool({name: form["second"] for name, form in style["forms"].items()})
         self.forms = [Pool({name: form[y] for name, form in style["forms"].items()}) for y in LABEL_NAMES]
         for site in SITES:
-            pools = self.sites[site] = _pools(style, site, style["own_words"])
-            pools.aspects = {name: _pools(aspect, site, style["own_words"]) for name, aspect in aspects.items()}
-            pools.slots, pools.typos = vars(pools.slots), vars(pools.typos)
-            pools.ends, pools.last = getattr(pools.ends, site), getattr(pools.last, site)
-            pools.sizes, pools.chances = getattr(pools.sites, site).sizes, style["sites"][site]["chances"]
+            own = {name: style[name][site] for name in ("sizes", "ends", "last")}
+            self.sites[site] = _pools(style | own | {"aspects": aspects}, site, style["own_words"])
 
 
 class Writer:
-    """Writes one text. Every choice comes from ``rng``; polarities are −1 and 1."""
+    """Writes one text of polarity ``y``, −1 or 1. Every choice comes from ``rng``."""
 
-    def __init__(self, rng, lexicon: Lexicon, site: str) -> None:
-        self.rng, self.lexicon, self.site, self.words = rng, lexicon, site, lexicon.sites[site]
+    def __init__(self, rng, lexicon: Lexicon, site: str, y: int = 0) -> None:
+        self.rng, self.lexicon, self.words, self.y = rng, lexicon, lexicon.sites[site], y
+        self.chances = lexicon.style["chances"][site]
+        self.topic = ""  # the aspect on which two clauses disagree
         self.kept: dict[str, str] = {}  # slots that do not change within a review
         self.seen: set[str] = set()  # aspects and values that it already holds
-        self.kept["here"] = self.draw(self.words.slots["place"])
+        self.kept["here"] = self.draw(self.words["slots"]["place"])
 
     def chance(self, name: str) -> bool:
-        return self.rng.random() * 100 < self.words.chances[name]
+        return self.rng.random() * 100 < self.chances[name]
 
     def upto(self, most: int) -> int:
-        """1 … ``most``, each as likely."""
-        return 1 + int(self.rng.random() * most)
+        return 1 + int(self.rng.random() * most)  # 1 … most, each as likely
 
     def unseen(self, draw) -> str:
         """Something that this review does not hold yet, if four draws find it."""
@@ -194,154 +170,116 @@ class Writer:
         return self.unseen(lambda: self.lexicon.aspects.draw(self.rng))
 
     def draw(self, pool: Pool, **given: str) -> str:
-        return self.fill(pool.draw(self.rng), **given)
-
-    def fill(self, template: tuple[str, ...], **given: str) -> str:
-        """The text of a template; slots that are not given are drawn, and filled in turn."""
-        pieces = list(template)
+        """A template from the pool with its slots filled."""
+        pieces = list(pool.draw(self.rng))
         for i in range(1, len(pieces), 2):
             pieces[i] = given.get(pieces[i]) or self.kept.get(pieces[i]) or self.value(pieces[i])
         return "".join(pieces)
 
     def value(self, slot: str) -> str:
-        value = self.unseen(lambda: self.draw(self.words.slots[slot]))
+        if rule := RULES.get(slot):
+            return rule(self)
+        if about := self.words["aspects"].get(slot):  # in a long account: half of the statements have no polarity
+            s = (self.y, -self.y, 0, 0)[self.upto(4) - 1]
+            return self.clause(s, aspect=slot) if s else self.draw(about["neutral"])
+        value = self.unseen(lambda: self.draw(self.words["slots"][slot]))
         if slot in self.lexicon.style["same_throughout"]:
             self.kept[slot] = value
         return value
 
     def either(self, pools, polarity: int) -> Pool:
         """Three times in four what serves both polarities, else what serves this one."""
-        return pools.any if self.upto(4) > 1 else pools.positive if polarity > 0 else pools.negative
+        return pools["any"] if self.upto(4) > 1 else pools[LABEL_NAMES[polarity > 0]]
 
     def clause(self, polarity: int, kind: str = "", aspect: str = "") -> str:
         """One statement of this polarity about one aspect."""
-        about = self.words.aspects[aspect or self.aspect()]
-        same, opposite = (about.positive, about.negative)[::polarity]
-        kind = kind or self.words.clauses.draw(self.rng)
+        about = self.words["aspects"][aspect or self.aspect()]
+        same, opposite = (about["positive"], about["negative"])[::polarity]
+        kind = kind or self.words["clauses"].draw(self.rng)
         if kind == "fact":
-            return self.draw(same.facts)
-        subject = self.draw(about.subjects)
+            return self.draw(same["facts"])
+        subject = self.draw(about["subjects"])
         if kind == "phrase":
-            return subject + self.draw(same.phrases)
-        negated = kind == "negation"
-        around = self.either(self.words.negations, -polarity) if negated else self.words.degrees
-        adjective = self.draw((opposite if negated else same).adjectives)
-        template = around.draw(self.rng)
-        while template[0].endswith(adjective[0]):  # 别提多多了
-            template = around.draw(self.rng)
-        return subject + self.fill(template, a=adjective)
+            return subject + self.draw(same["phrases"])
+        if kind == "adjective":
+            return subject + self.draw(self.either(self.words["degrees"], polarity), a=self.draw(same["adjectives"]))
+        return subject + self.draw(self.either(self.words["negations"], -polarity), a=self.draw(opposite["adjectives"]))
 
     def clauses(self, polarity: int, number: int, kind: str = "") -> str:
-        lead = self.draw(self.words.lead_ins) if kind != "fact" and self.chance("lead_in") else ""
-        first, *rest = (self.clause(polarity, kind) for _ in range(number))
-        return lead + first + "".join(self.draw(self.words.joiners) + clause for clause in rest)
+        lead = self.draw(self.words["lead_ins"]) if kind != "fact" and self.chance("lead_in") else ""
+        first = self.clause(polarity, kind or (lead and "adjective"))  # an opinion, as the lead-in promises
+        rest = [self.clause(polarity, kind) for _ in range(number - 1)]
+        return lead + first + "".join(self.draw(self.words["joiners"]) + clause for clause in rest)
 
-    # The forms of the table above
-
-    def plain(self, y: int) -> str:
-        return self.remark(y, face=y) if self.chance("remark") else self.clauses(y, self.words.sizes.draw(self.rng))
-
-    def negated(self, y: int) -> str:
-        return self.clauses(y, min(3, self.words.sizes.draw(self.rng)), "negation")
-
-    def implicit(self, y: int) -> str:
-        return self.clauses(y, min(3, self.words.sizes.draw(self.rng)), "fact")
-
-    def contrast(self, y: int) -> str:
-        before, turn = self.clauses(-y, self.upto(2)), self.draw(self.either(self.words.turns, y))
-        return before + turn + self.clauses(y, self.upto(2))
-
-    def concession(self, y: int) -> str:
-        lesser = "，".join(self.clause(-y) for _ in range(1 + self.upto(3) // 3))
-        return self.draw(self.words.concessions, lesser=lesser, ruling=self.clause(y))
-
-    def afterthought(self, y: int) -> str:
-        main = self.clauses(y, min(2, self.words.sizes.draw(self.rng))) + self.draw(self.words.ends)
-        return main + self.draw(self.either(self.words.afterthoughts, y), x=self.clause(-y))
-
-    def reported(self, y: int) -> str:
-        aspect = self.aspect()
-        view = self.clause(-y, ("adjective", "negation", "phrase")[self.upto(3) - 1], aspect)
-        event, own = self.clause(-y, aspect=aspect), self.clause(y, aspect=aspect)
-        return self.draw(self.words.reports, view=view, event=event, own=own)
-
-    def remark(self, y: int, face: int = 0) -> str:
-        """A fact of polarity ``y`` under a remark of polarity ``face``, by default −y; quotation marks hint at irony."""
-        remarks, praise = self.words.remarks, self.draw(self.words.remarks.words)
-        if face != y and self.upto(2) > 1:
+    def remark(self, face: int) -> str:
+        """A fact of polarity y under a remark of polarity ``face``; quotation marks may hint at irony."""
+        remarks, praise = self.words["remarks"], self.draw(self.words["remarks"]["words"])
+        if face != self.y and self.upto(2) > 1:
             praise = f"“{praise}”"
-        pool = remarks.praise if (face or -y) > 0 else remarks.blame
-        return self.draw(pool, fact=self.clause(y, "fact"), praise=praise)
+        return self.draw(remarks["praise"] if face > 0 else remarks["blame"], praise=praise)
 
-    def structured(self, y: int) -> str:
-        if self.site == "qunar":
-            return self.contrast(y)
-        sections = {name: self.clause((y, -y)[self.upto(2) - 1], aspect=name) for name in
-                    [self.aspect() for _ in range(2 + self.upto(3))]}  # fmt: skip
-        texts = [
-            f"【{self.words.aspects[name].heading}】{text}{self.draw(self.words.ends)}"
-            for name, text in sections.items()
-        ]
-        return "".join(texts) + f"【{self.draw(self.words.verdict_headings)}】{self.verdict(y)}"
+    def sentence(self, form: str) -> str:
+        self.topic = self.aspect()
+        return self.draw(self.words["forms"][form]["texts"])
 
-    def undecided(self, y: int) -> str:
-        return f"{self.clauses(-y, self.upto(2))}，{self.clauses(y, self.upto(2))}"
-
-    def verdict(self, y: int) -> str:
-        return self.draw(self.words.verdict_leads) + self.draw(getattr(self.words.verdicts, LABEL_NAMES[y > 0]))
-
-    def account(self, y: int) -> list[str]:
-        """The sentences of a long account; two statements in three have no polarity."""
-
-        def statement(aspect: str) -> str:
-            return self.clause(y, aspect=aspect) if self.upto(3) == 1 else self.draw(self.words.aspects[aspect].neutral)
-
-        known = self.words.aspects
-        return [self.fill(stage, **{name: statement(name) for name in stage[1::2] if name in known})
-                for stage in self.words.stages.items]  # fmt: skip
-
-    def review(self, y: int) -> tuple[str, str]:
-        """A text of polarity ``y``, and its form."""
-        words, form = self.words, self.lexicon.forms[y > 0].draw(self.rng)
-        body, after = [getattr(self, form)(y)], []
-        before = [
-            self.draw(pool)
-            for name, pool in (("opening", words.openings), ("filler", words.fillers))
-            if self.chance(name)
-        ]
+    def review(self) -> tuple[str, str]:
+        """The whole text, and its form."""
+        words, neutral, form = self.words, self.words["sentences"], self.lexicon.forms[self.y > 0].draw(self.rng)
+        body, after = [self.sentence(form)], []
+        before = [self.draw(neutral[name]) for name in ("opening", "filler") if self.chance(name)]
         if self.chance("essay"):
-            before += self.account(y)
+            before += [self.draw(Pool({stage: 1})) for stage in neutral["stages"].items]
         if self.chance("second"):
-            body.append(getattr(self, words.second.draw(self.rng))(y))
+            body.append(self.sentence(self.lexicon.second.draw(self.rng)))
         if self.chance("verdict") and (form in OPEN or (form != "structured" and self.upto(2) > 1)):
-            after.append(self.verdict(y))
+            after.append(self.draw(neutral["verdict"]))
         if self.chance("advice"):
-            after.append(self.draw(words.advice))
+            after.append(self.draw(neutral["advice"]))
         room = self.lexicon.style["longest"] - 8  # for emoji, exclamation marks and a longer misspelling
         while sum(len(sentence) + 2 for sentence in before + body + after) > room:
             (before or body).pop()
         *sentences, last = before + body + after
-        text = "".join(sentence + self.draw(words.ends) for sentence in sentences) + last + self.draw(words.last)
+        text = "".join(sentence + self.draw(words["ends"]) for sentence in sentences) + last + self.draw(words["last"])
         if self.chance("emoji"):
-            text += self.draw(words.slots["emoji"])
-        if self.chance("typo") and (found := [word for word in words.typos if word in text]):
+            text += self.draw(words["slots"]["emoji"])
+        if self.chance("typo") and (found := [word for word in words["typos"] if word in text]):
             word = found[self.upto(len(found)) - 1]
-            text = text.replace(word, self.draw(words.typos[word]), 1)
+            text = text.replace(word, self.draw(words["typos"][word]), 1)
         return text, form
+
+
+RULES = {  # slots that are written rather than drawn from a list; style.yaml explains what they hold
+    "clause": lambda w: w.clause(w.y),
+    "few": lambda w: w.clauses(w.y, w.upto(2)),
+    "clauses": lambda w: w.clauses(w.y, w.words["sizes"].draw(w.rng)),
+    "fact": lambda w: w.clause(w.y, "fact", w.unseen(lambda: w.draw(w.words["remarks"]["about"]))),
+    "facts": lambda w: w.clauses(w.y, w.upto(3), "fact"),
+    "denials": lambda w: w.clauses(w.y, w.upto(3), "negation"),
+    "counter": lambda w: w.clause(-w.y),
+    "counters": lambda w: w.clauses(-w.y, w.upto(2)),
+    "granted": lambda w: "，".join(w.clause(-w.y) for _ in range(1 + w.upto(3) // 3)),
+    "own": lambda w: w.clause(w.y, aspect=w.topic),
+    "event": lambda w: w.clause(-w.y, aspect=w.topic),
+    "view": lambda w: w.clause(-w.y, ("adjective", "negation", "phrase")[w.upto(3) - 1], w.topic),
+    "turn": lambda w: w.draw(w.either(w.words["turns"], w.y)),
+    "exception": lambda w: w.draw(w.either(w.words["exceptions"], w.y)),
+    "sincere": lambda w: w.remark(w.y),
+    "insincere": lambda w: w.remark(-w.y),
+    "judgement": lambda w: w.draw(w.words["verdicts"][LABEL_NAMES[w.y > 0]]),
+}
 
 
 def write(seed: int, index: int, lexicon: Lexicon) -> dict:
     """Raw row ``index`` of the corpus, whatever its size; ``form`` is the form, or the kind of a non-core text."""
     rng, style = python_generator(seed, "reviews", index), lexicon.style
     site = SITES[rng.random() * 1000 >= style["per_mille"]["ctrip"]]
-    writer = Writer(rng, lexicon, site)
     if rng.random() * 1000 < style["per_mille"]["non_core"]:
         form, truth = lexicon.non_core.draw(rng), UNLABELLED  # nothing to be known: the votes are guesses
-        text = writer.draw(getattr(writer.words.non_core, form).texts)
+        text = Writer(rng, lexicon, site).draw(lexicon.sites[site]["non_core"][form]["texts"])
         votes = [int(rng.random() * 100 < style["non_core"][form]["positive"]) for _ in range(3)]
     else:
         truth = int(rng.random() * 1000 >= style["per_mille"]["negative"])
-        text, form = writer.review(2 * truth - 1)
+        text, form = Writer(rng, lexicon, site, 2 * truth - 1).review()
         votes = [truth ^ (rng.random() * 1000 < style["forms"][form]["error"]) for _ in range(3)]
     row = {"id": f"reviews:{index}", "text": text, "label": int(sum(votes) > 1), "truth": truth, "platform": site}
     return row | {"votes": "".join(map(str, votes)), "form": form}

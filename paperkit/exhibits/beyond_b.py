@@ -1,5 +1,7 @@
 """What paper B does not show and a reader needs (notebook 02_bilstm_focal): ablations, attention, confident errors."""
 
+from html import escape
+
 import numpy as np
 import pandas as pd
 import torch
@@ -49,11 +51,13 @@ def attention(study: Study) -> Content:
                 names = study.corpus.label_names
                 title = f"label {names[truth[i]]}, predicted {names[logits[i].argmax()]}"
                 parts.append((title, words, weights.astype(np.float64)))
+    if not parts:
+        note = f"n/a: no dev text of {platform} has 6 to 30 words."
+        return Content(sentence.attention_svg([], []), [run], html=f"<p>{escape(note)}</p>", note=note)
     svg = sentence.attention_svg_list(parts)
     html = "".join(sentence.attention_html(words, weights, title) for title, words, weights in parts)
     note = "Dev texts, seed 0. Attention says where the representation comes from, not why the class was chosen."
     return Content(svg, [run], html=html, quotes=True, note=note)
-
 
 
 @exhibit("x_b_ablations", NOTEBOOK, "What each part of the method does, on the same platform.", "消融实验(同一平台)")
@@ -107,7 +111,12 @@ def focal_curves(study: Study) -> Content:
     return Content(figure, note="γ = 0 is cross-entropy. A larger γ takes weight from examples that are already right.")
 
 
-@exhibit("x_b_errors", NOTEBOOK, "Confident errors: test texts that all seeds of all models get wrong.", "高置信错误(疑似标注错误)")
+@exhibit(
+    "x_b_errors",
+    NOTEBOOK,
+    "Confident errors: test texts that all seeds of all models get wrong.",
+    "高置信错误(疑似标注错误)",
+)
 def confident_errors(study: Study) -> Content:
     """Per platform and label: how many test texts every run gets wrong, and with what mean probability."""
     lines, used = [], []
@@ -135,4 +144,5 @@ def confident_errors(study: Study) -> Content:
                    for i in order]  # fmt: skip
     note = ("label_truly_wrong: of the texts that every run gets wrong, the share whose label contradicts the known truth; "
             "n/a where no truth is known. The ids are in the CSV of runs, least plausible label first.")  # fmt: skip
-    return Content(pd.DataFrame(lines), used, per_seed=pd.DataFrame(listed), note=note)
+    columns = ["id", "label", "suggested", "p_of_label"]
+    return Content(pd.DataFrame(lines), used, per_seed=pd.DataFrame(listed, columns=columns), note=note)

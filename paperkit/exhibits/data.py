@@ -8,11 +8,33 @@ from paperkit.corpora.corpus import CORE, leaks
 from paperkit.evaluate.agreement import fleiss_kappa
 from paperkit.exhibits import style
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.style import label
+from paperkit.exhibits.style import drawable, label
 from paperkit.study import Study
 
 NOTEBOOK = "01_data"
-SHOWN_CLASSES = 30
+SHOWN_CLASSES, SHOWN_PLATFORMS = 30, 6
+LONGEST_NAME = 24
+
+
+def platform_label(study: Study, platform: str) -> str:
+    """A platform's name as a figure can draw it: shortened, and a number where its characters have no glyph."""
+    return drawable(_short(platform), f"platform {_every_platform(study).index(platform) + 1}")
+
+
+def platform_key(study: Study) -> str:
+    """Which platform is drawn as which number; empty where every name can be drawn."""
+    numbered = (
+        (platform_label(study, name), name) for name in _every_platform(study) if drawable(_short(name)) is None
+    )
+    return ", ".join(f"{number}: {name}" for number, name in numbered)
+
+
+def _every_platform(study: Study) -> list[str]:
+    return sorted(study.corpus.table.platform.unique())
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
 @exhibit("b_table_1", NOTEBOOK, "Table 1. Sample reviews with their labels.", "表1 部分实验数据")
@@ -26,7 +48,9 @@ def table_1(study: Study) -> Content:
     per_class = max(1, 8 // study.corpus.n_classes)
     chosen = middle.groupby("label", sort=True).head(per_class).sort_values("label", ascending=False).head(12)
     names = np.array(study.corpus.label_names)
-    shown = chosen.assign(label=names[chosen.label])[["id", "platform", "label", "votes", "characters", "words", "text"]]
+    shown = chosen.assign(label=names[chosen.label])[
+        ["id", "platform", "label", "votes", "characters", "words", "text"]
+    ]
     if not (shown.votes != "").any():
         shown = shown.drop(columns="votes")
     if study.kind == "table" and not study.quote_texts:
@@ -49,8 +73,9 @@ def corpus(study: Study) -> Content:
     )
     counts["all"] = counts.sum(axis=1)
     counts["share"] = counts["all"] / counts.groupby("platform")["all"].transform("sum")
-    note = "Core texts only. " + ("" if data.n_classes != 2 else _ratio(table, data.label_names))
-    return Content(counts.sort_values("all", ascending=False, kind="stable").reset_index(), note=note)
+    note = "Core texts only." + (f" {_ratio(table, data.label_names)}" if data.n_classes == 2 else "")
+    counts = counts.reset_index().sort_values(["platform", "all"], ascending=[True, False], kind="stable")
+    return Content(counts, note=note)
 
 
 def _ratio(table: pd.DataFrame, names: tuple[str, ...]) -> str:
@@ -67,12 +92,15 @@ def notes(study: Study) -> Content:
     empty = int(((prepared.texts.lengths == 0) & core.to_numpy()).sum())
     longest = study.profile.text.max_length
     cut = sum(len(words) > longest for words in prepared.words)
-    lines.append({"what": "no word left after cleaning: dropped from training and testing", "count": empty, "detail": ""})
+    lines.append(
+        {"what": "no word left after cleaning: dropped from training and testing", "count": empty, "detail": ""}
+    )
     lines.append({"what": f"longer than {longest} words: truncated", "count": cut, "detail": ""})
     return Content(pd.DataFrame(lines))
 
 
-@exhibit("x_non_core", NOTEBOOK, "Non-core texts, which paper B removes: how many, of which kind, per class.", "非核心样本:类型与数量")
+@exhibit("x_non_core", NOTEBOOK, "Non-core texts, which paper B removes: how many, of which kind, per class.",
+         "非核心样本：类型与数量")  # fmt: skip
 def non_core(study: Study) -> Content:
     data = study.corpus
     labelled = data.table[data.table.label >= 0]
@@ -119,20 +147,26 @@ def lengths(study: Study) -> Content:
     data = study.corpus
     table = data.table[data.table.status == CORE]
     words = pd.Series([len(words) for words in study.prepared(data.platforms[0]).words], index=data.table.index)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 2.6), width_ratios=(3, 2))
-    limit = study.profile.text.max_length
-    bins = np.linspace(0, min(limit, max(int(words[table.index].max()), 1)) + 1, 40)
-    for number, platform in enumerate(table.platform.value_counts().index[:6]):
-        mine = words[table.index[table.platform == platform]]
-        left.hist(mine.clip(upper=limit), bins=bins, histtype="step", density=True, color=f"C{number}", lw=1.4,
-                  label=f"{platform}  (n = {len(mine):,}, {label('median', '中位数', ' ')} {mine.median():.0f})")  # fmt: skip
-    left.set(xlabel=label("words after cleaning", "清洗后的词数"), ylabel=label("density", "密度"))
-    left.legend()
     sizes = table[table.label >= 0].label.value_counts()
     shown = sizes.head(SHOWN_CLASSES)
-    names = [data.label_names[k].rpartition("/")[2] for k in shown.index]
-    if style.drawable("".join(names)) is None:
-        names = [str(k) for k in shown.index]
+    height = max(2.8, 0.8 + 0.14 * len(shown))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, height), width_ratios=(3, 2))
+    limit = study.profile.text.max_length
+    longest = min(limit, max(int(words[table.index].max()), 1))
+    step = -(-longest // 40)  # whole numbers of words per bar
+    bins = np.arange(0, longest + step + 1, step) - 0.5
+    for number, platform in enumerate(table.platform.value_counts().index[:SHOWN_PLATFORMS]):
+        mine = words[table.index[table.platform == platform]]
+        left.hist(mine.clip(upper=limit), bins=bins, histtype="step", density=True, color=f"C{number}", lw=1.4,
+                  label=f"{platform_label(study, platform)}  (n = {len(mine):,}, "
+                        f"{label('median', '中位数', ' ')} {mine.median():.0f})")  # fmt: skip
+    left.set(xlabel=label("words after cleaning", "清洗后的词数"), ylabel=label("density", "密度"))
+    platforms = min(table.platform.nunique(), SHOWN_PLATFORMS)
+    figure.legend(loc="outside lower center", ncols=min(platforms, 3 if platforms > 4 else 2))
+    leaves = [data.label_names[k].rpartition("/")[2] for k in shown.index]
+    if len(set(leaves)) < len(leaves):
+        leaves = [data.label_names[k] for k in shown.index]
+    names = [drawable(_short(leaf), f"class {k}") for leaf, k in zip(leaves, shown.index, strict=True)]
     right.barh(range(len(shown)), shown.to_numpy(), color="C0")
     right.set_yticks(range(len(shown)), names)
     right.invert_yaxis()
@@ -140,5 +174,8 @@ def lengths(study: Study) -> Content:
     right.grid(axis="x", visible=True)
     right.set_xlabel(label("texts", "文本数"))
     numbers = words[table.index].groupby(table.platform).describe().reset_index()
-    note = "" if len(sizes) <= SHOWN_CLASSES else f"The {SHOWN_CLASSES} largest of {len(sizes)} classes."
-    return Content(figure, numbers=numbers, note=note)
+    notes = [f"The {SHOWN_CLASSES} largest of {len(sizes)} classes."] if len(sizes) > SHOWN_CLASSES else []
+    if (words[table.index] > limit).any():
+        notes.append(f"A text of more than {limit} words is drawn at {limit}, where training cuts it.")
+    notes.append(platform_key(study))
+    return Content(figure, numbers=numbers, note=" ".join(filter(None, notes)))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -103,7 +104,7 @@ class Shown:
         else:
             display(HTML(content.html))
         if content.note:
-            display(Markdown(content.note))
+            display(Markdown(tables.escape_markdown(content.note)))
 
 
 def show(study: Study, name: str) -> Shown:
@@ -173,16 +174,11 @@ def provenance(study: Study, item: Exhibit, content: Content, seconds: float) ->
 
 def command(study: Study, target: str) -> str:
     """The command that makes ``target`` again; the data of a table are named without their folder."""
-    parts = ["make", target]
-    if study.kind != "embedded":
-        parts.append(f"DATA={os.path.basename(study.data)}")
-    for name in ("text", "label", "split", "platform"):
-        if getattr(study, name):
-            parts.append(f"{name.upper()}={getattr(study, name)}")
-    parts.append(f"PROFILE={study.profile.name}")
-    if study.overrides:
-        parts.append('SET="' + " ".join(f"{k}={v}" for k, v in study.overrides.items()) + '"')
-    return " ".join(parts)
+    columns = {name.upper(): getattr(study, name) for name in ("text", "label", "split", "platform")}
+    settings = (f"{name}={value}".replace(" ", "") for name, value in study.overrides.items())
+    given = {"DATA": "" if study.kind == "embedded" else os.path.basename(study.data), **columns,
+             "PROFILE": study.profile.name, "SET": " ".join(settings)}  # fmt: skip
+    return " ".join(["make", target, *(f"{name}={shlex.quote(value)}" for name, value in given.items() if value)])
 
 
 @cache

@@ -120,8 +120,11 @@ def _covered(text: str) -> bool:
 
 @cache
 def _warn_once() -> None:
-    warnings.warn(
+    # without the file and line of a caller: a notebook would carry a path of this machine
+    warnings.warn_explicit(
         "no font for the Chinese of the figures on this machine, so they are labelled in English only "
         "(install one, or name a font file in PAPERKIT_FONT)",
-        stacklevel=3,
+        UserWarning,
+        "paperkit",
+        0,
     )

@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from paperkit.corpora.corpus import CORE
 from paperkit.evaluate import statistics
 from paperkit.evaluate.metrics import UndefinedMetricWarning, evaluate
 from paperkit.exhibits import diagrams, style
+from paperkit.exhibits.data import platform_key, platform_label
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.style import label
 from paperkit.exhibits.tables import with_interval
@@ -22,8 +25,9 @@ from paperkit.text.vectors import neighbours
 
 NOTEBOOK = "02_bilstm_focal"
 METRICS = ("accuracy", "f1", "recall", "specificity")
-METRICS_ZH = {"accuracy": "准确率", "f1": "F1", "recall": "召回率", "specificity": "特异度"}
+METRICS_ZH = {"accuracy": "准确率", "recall": "召回率", "specificity": "特异度"}
 KEYS = ["train_on", "test_on", "model"]
+SHOWN_PAIRS = 12
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
@@ -74,9 +78,15 @@ def readable(table: pd.DataFrame, keys: list[str], metrics: Sequence[str] = METR
 
 
 def protocol(study: Study, same: bool) -> list[tuple[str, str]]:
-    """Pairs (train on, test on): each platform on itself (Table 4), or on every other one (Table 3)."""
-    platforms = study.corpus.platforms
-    return [(a, b) for a, b in product(platforms, platforms) if (a == b) == same]
+    """Pairs (train on, test on): each platform on itself (Table 4), or on every other one (Table 3).
+
+    A platform of a user's table may have texts to test on and none to train on.
+    """
+    trained = study.corpus.platforms
+    table = study.corpus.table
+    labelled = table[(table.label >= 0) & (table.status == CORE)]
+    tested = dict.fromkeys([*trained, *sorted(labelled.platform.unique())])
+    return [(a, b) for a, b in product(trained, trained if same else tested) if (a == b) == same]
 
 
 def _results(study: Study, same: bool) -> Content:
@@ -136,12 +146,26 @@ def table_5(study: Study) -> Content:
         lines.append(place | {"test": "bootstrap over test items", "statistic": np.nan, "p": np.nan,
                               "difference": interval.mean, "low": interval.low, "high": interval.high,
                               "n_seeds": len(a)})  # fmt: skip
-    columns = ["model_a", "model_b", "protocol", "test", "statistic", "p", "p_holm", "difference", "low", "high", "n_seeds"]
+    columns = [
+        "model_a",
+        "model_b",
+        "protocol",
+        "test",
+        "statistic",
+        "p",
+        "p_holm",
+        "difference",
+        "low",
+        "high",
+        "n_seeds",
+    ]
     table = pd.DataFrame(lines).reindex(columns=columns)
     for test in ("paired t", "Welch t"):
         mine = table.test == test
         table.loc[mine, "p_holm"] = statistics.holm(table.loc[mine, "p"])
     shown = table.drop(columns=["low", "high"])
+    for column in ("p", "p_holm"):
+        shown[column] = ["< .001" if p < 0.001 else p for p in shown[column]]
     shown["difference"] = [with_interval(*t) for t in zip(table.difference, table.low, table.high, strict=True)]
     note = ("difference = accuracy of model_a − model_b with its 95 % interval. The paired t test over seeds decides, with "
             "Holm's correction within this table; Welch's test is what the paper most likely did; the bootstrap asks "
@@ -157,19 +181,22 @@ def _correct(runs: Sequence[Run], test_on: str) -> np.ndarray:
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def _bars(content: Content, study: Study, title: str) -> Figure:
-    """Grouped bars: a panel per pair of platforms, a group per metric, a bar per model, whiskers for the intervals."""
+def _bars(content: Content, study: Study, title: str) -> tuple[Figure, float]:
+    """Grouped bars: a panel per pair of platforms, a group per metric, a bar per model, whiskers for the intervals.
+
+    Returns the figure and where its vertical axis starts.
+    """
     table = content.body
-    pairs = list(dict.fromkeys(zip(table.train_on, table.test_on, strict=True)))
+    pairs = list(dict.fromkeys(zip(table.train_on, table.test_on, strict=True)))[:SHOWN_PAIRS]
     columns = min(len(pairs), 2)
     rows = -(-len(pairs) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(style.PAGE, 0.5 + 2.1 * rows), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(style.PAGE, 1.1 + 1.5 * rows), sharey=True, squeeze=False)
     models = [method.name for method in study.models + study.references if method.classifier != "majority"]
     width = 0.8 / len(models)
     shown = table[table.model.isin(models)]
-    lows = shown[[f"{m}_{part}" for m in METRICS for part in ("mean", "low")]].min().min()
-    floor = max(0.0, np.floor(10 * lows) / 10 - 0.1)
-    for axis, (train_on, test_on) in zip(axes.flat, pairs, strict=False):
+    lowest = np.nanmin(shown[[f"{m}_{part}" for m in METRICS for part in ("mean", "low")]].to_numpy(), initial=1.0)
+    floor = max(0.0, np.floor(10 * lowest) / 10 - 0.1)
+    for number, (axis, (train_on, test_on)) in enumerate(zip(axes.flat, pairs, strict=False)):
         for k, model in enumerate(models):
             line = table[(table.train_on == train_on) & (table.test_on == test_on) & (table.model == model)].iloc[0]
             mean = np.array([line[f"{m}_mean"] for m in METRICS])
@@ -179,16 +206,18 @@ def _bars(content: Content, study: Study, title: str) -> Figure:
             axis.bar(np.arange(len(METRICS)) + (k - (len(models) - 1) / 2) * width, mean, width, yerr=whiskers,
                      color=look.color, hatch=look.hatch, edgecolor="white", linewidth=0.4, label=model,
                      error_kw={"elinewidth": 0.8})  # fmt: skip
-        axis.set_xticks(range(len(METRICS)), [label(m, METRICS_ZH[m]) for m in METRICS])
-        axis.set_title(f"{train_on} → {test_on}" if train_on != test_on else train_on)
-        axis.set_ylim(floor, 1)
+        axis.set_xticks(range(len(METRICS)), [label(m, METRICS_ZH[m]) if m in METRICS_ZH else "F1" for m in METRICS])
+        axis.tick_params(axis="x", length=0, labelbottom=number + columns >= len(pairs))  # below the lowest panels
+        axis.set_title(" → ".join(platform_label(study, name) for name in dict.fromkeys((train_on, test_on))))
+        axis.set(xlim=(-0.6, len(METRICS) - 0.4), ylim=(floor, 1))
     for axis in axes.flat[len(pairs) :]:
         axis.set_visible(False)
     for axis in axes[:, 0]:
         axis.set_ylabel(label("score", "得分"))
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(models))
-    figure.suptitle(f"{title}  (n = {table.n_seeds.max()} seeds, 95 % intervals)")
-    return figure
+    seeds = table.n_seeds.max()
+    figure.suptitle(f"{title}  " + ("(one seed)" if seeds == 1 else f"(n = {seeds} seeds, 95 % intervals)"))
+    return figure, floor
 
 
 def _bar_figure(study: Study, same: bool, title: str) -> Content:
@@ -197,8 +226,15 @@ def _bar_figure(study: Study, same: bool, title: str) -> Content:
         figure = plt.figure(figsize=(style.PAGE, 1))
         figure.text(0.5, 0.5, "n/a: one platform only", ha="center", va="center")
         return Content(figure, note=content.note)
-    figure = _bars(content, study, title)
-    return Content(figure, content.runs, numbers=content.body, note=content.note)
+    figure, floor = _bars(content, study, title)
+    pairs = len(protocol(study, same))
+    notes = [
+        content.note,
+        f"The first {SHOWN_PAIRS} of {pairs} pairs of platforms." if pairs > SHOWN_PAIRS else "",
+        f"The vertical axis starts at {floor:.1f}, not at 0." if floor else "",
+        platform_key(study),
+    ]
+    return Content(figure, content.runs, numbers=content.body, note=" ".join(filter(None, notes)))
 
 
 @exhibit("b_fig_4", NOTEBOOK, "Fig. 4. Scores on another platform (Table 3).", "图4 不同平台数据测试集评价指标柱状图")
@@ -212,14 +248,14 @@ def fig_5(study: Study) -> Content:
 
 
 @exhibit("b_fig_6", NOTEBOOK, "Fig. 6. Loss by epoch: each model's own loss, as the paper draws it, and one common loss.",
-         "图6 loss随epoch变化:各自的损失(论文画法)与共同损失")  # fmt: skip
+         "图6 loss随epoch变化：各自的损失（论文画法）与共同损失")  # fmt: skip
 def fig_6(study: Study) -> Content:
     platform = study.corpus.platforms[0]
     panels = {
-        "train_loss": label("own loss, training", "各自损失,训练"),
-        "dev_loss": label("own loss, held out", "各自损失,验证"),
-        "train_ce": label("cross-entropy, training", "交叉熵,训练"),
-        "dev_ce": label("cross-entropy, held out", "交叉熵,验证"),
+        "train_loss": label("own loss, training", "各自损失，训练"),
+        "dev_loss": label("own loss, held out", "各自损失，验证"),
+        "train_ce": label("cross-entropy, training", "交叉熵，训练"),
+        "dev_ce": label("cross-entropy, held out", "交叉熵，验证"),
     }
     figure, axes = plt.subplots(1, 4, figsize=(style.PAGE, 2.7), sharex=True)
     used, rows = [], []
@@ -239,7 +275,9 @@ def fig_6(study: Study) -> Content:
     for axis, title in zip(axes, panels.values(), strict=True):
         axis.set_title(title, fontsize=7.5)
         axis.set_xlabel(label("epoch", "轮次"))
-        axis.set_ylim(bottom=0)
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        highest = axis.dataLim.y1  # not finite where a platform has no dev texts
+        axis.set_ylim(0, 1.05 * highest if np.isfinite(highest) else 1)
     axes[0].set_ylabel(label("loss", "损失"))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     factor = "below cross-entropy almost by construction: at equal logits its factor α_t (1 − p_t)^γ is at most 1"
@@ -269,10 +307,11 @@ def fig_3(study: Study) -> Content:
 
 
 @exhibit("b_table_2", NOTEBOOK, "Table 2. Word vectors: first components and nearest words, by CBOW and by skip-gram.",
-         "表2 词向量表示:前几维与最近邻(CBOW 与 skip-gram)")  # fmt: skip
+         "表2 词向量表示：前几维与最近邻（CBOW 与 skip-gram）")  # fmt: skip
 def table_2(study: Study) -> Content:
     platform = study.corpus.platforms[0]
     chosen = frequent_words(study, platform, 8)
+    columns = ["word", "algorithm", "v1", "v2", "v3", "v4", "norm", "nearest"]
     rows = []
     for word, algorithm in product(chosen, ("cbow", "skip-gram")):
         prepared = study.prepared(platform, algorithm=algorithm)
@@ -280,8 +319,11 @@ def table_2(study: Study) -> Content:
         near = neighbours(word, prepared.vocabulary, prepared.vectors, 5)
         rows.append({"word": word, "algorithm": algorithm} | {f"v{i + 1}": float(vector[i]) for i in range(4)}
                     | {"norm": float(np.linalg.norm(vector)), "nearest": " ".join(f"{w} {c:.2f}" for w, c in near)})  # fmt: skip
-    note = f"The most frequent words of at least two characters in the training texts of {platform}; cosines behind words."
-    return Content(pd.DataFrame(rows), note=note)
+    note = (
+        f"The most frequent words of at least two characters in the training texts of {platform}; cosines behind words."
+    )
+    private = study.kind == "table"  # a rare word, such as a name, may be among the nearest
+    return Content(pd.DataFrame(rows, columns=columns), quotes=private, text_columns=("word", "nearest"), note=note)
 
 
 def frequent_words(study: Study, platform: str, count: int) -> list[str]:
@@ -289,5 +331,7 @@ def frequent_words(study: Study, platform: str, count: int) -> list[str]:
     prepared = study.prepared(platform)
     rows = study.corpus.rows("train", platform).index
     counts = Counter(word for row in rows for word in prepared.words[row])
-    known = (w for w, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])) if w in prepared.vocabulary.numbers)
+    known = (
+        w for w, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])) if w in prepared.vocabulary.numbers
+    )
     return [word for word in known if len(word) > 1][:count]

@@ -3,8 +3,9 @@
 import csv
 import json
 import math
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -42,7 +43,8 @@ def publish(study: Study) -> list[Path]:
                 continue
             copy = target / file.name
             if private and file.name == f"{name}.csv":
-                bare = pd.read_csv(file, keep_default_na=False).drop(columns=columns)
+                head, *rows = _without(_read(file), columns)
+                bare = pd.DataFrame([[_number(cell) for cell in row] for row in rows], columns=head, dtype=object)
                 note = "Texts are not republished; the ids name the rows."
                 write_atomically(copy, tables.to_csv(bare))
                 write_atomically(target / f"{name}.md", tables.to_markdown(bare, facts["caption"], facts["caption_zh"], note))
@@ -51,6 +53,8 @@ def publish(study: Study) -> list[Path]:
             else:
                 shutil.copyfile(file, copy)
             written.append(copy)
+    for readme in paths.figures().parent.glob("README*.md"):
+        write_atomically(readme, fill(readme.read_text(encoding="utf-8")))
     return written
 
 
@@ -72,10 +76,12 @@ def verify(study: Study) -> tuple[list[str], bool]:
             lines.append(f"missing    {theirs.name}: not built here")
             good = False
             continue
-        if ours.read_bytes() == theirs.read_bytes():
+        expected = _read(theirs)
+        got = _without(_read(ours), _text_columns(study.folder, theirs.stem) - set(expected[0]))
+        if got == expected:
             lines.append(f"identical  {theirs.name}")
             continue
-        largest, problem = _difference(_read(theirs), _read(ours))
+        largest, problem = _difference(expected, got)
         fine = problem is None and largest <= TOLERANCE
         good &= fine
         what = problem or f"largest difference {largest:.4f} (accepted: {TOLERANCE})"
@@ -88,6 +94,22 @@ def _read(file: Path) -> list[list[str]]:
         return list(csv.reader(lines))
 
 
+def _without(rows: list[list[str]], columns: Collection[str]) -> list[list[str]]:
+    kept = [place for place, column in enumerate(rows[0]) if column not in columns]
+    return [[row[place] for place in kept] for row in rows]
+
+
+def _text_columns(folder: Path, name: str) -> set[str]:
+    """Columns of a built exhibit that the reference may lack."""
+    record = folder / f"{name}.provenance.json"
+    return set(json.loads(record.read_text(encoding="utf-8"))["text_columns"]) if record.exists() else set()
+
+
+def _number(cell: str) -> str | float:
+    """A fraction as a number, to be rounded where people read it; all else (ids, votes such as 001) stays text."""
+    return float(cell) if re.fullmatch(r"-?[0-9]+\.[0-9]+(e-?[0-9]+)?", cell) else cell
+
+
 def _difference(theirs: list[list[str]], ours: list[list[str]]) -> tuple[float, str | None]:
     """The largest difference between numbers, and what else differs, if anything does."""
     if theirs[0] != ours[0]:
@@ -98,9 +120,31 @@ def _difference(theirs: list[list[str]], ours: list[list[str]]) -> tuple[float, 
     largest = 0.0
     for number, (a, b) in enumerate(zip(theirs[1:], ours[1:], strict=True), start=2):
         for column, x, y in zip(theirs[0], a, b, strict=True):
+            if x == y:
+                continue
             try:
-                largest = max(largest, abs(float(x) - float(y)))
+                gap = abs(float(x) - float(y))
             except ValueError:
-                if x != y:
-                    return math.inf, f"row {number}, {column}: {y!r}, the reference has {x!r}"
+                return math.inf, f"row {number}, {column}: {y!r}, the reference has {x!r}"
+            largest = max(largest, math.inf if math.isnan(gap) else gap)
     return largest, None
+
+
+_BLOCK = re.compile(r"(<!-- (figures/\S+\.md) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def fill(document: str) -> str:
+    """``document`` with the tables of the committed reference between its ``<!-- figures/….md -->`` and ``<!-- end -->``.
+
+    A README's numbers are thus copied by the machine that made them; a test says that they are the current ones.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        file = paths.figures().parent / match[2]
+        if not file.exists():
+            return match[0]
+        lines = file.read_text(encoding="utf-8").splitlines()
+        table = [line for line in lines if line.startswith("|")]
+        return match[1] + "\n" + "\n".join(table) + "\n\n" + match[3]
+
+    return _BLOCK.sub(block, document)

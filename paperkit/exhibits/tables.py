@@ -4,14 +4,16 @@ import csv
 import html
 import io
 import math
+import re
 
 import pandas as pd
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")
+_NUMBER = re.compile(r"[+-][0-9]+(\.[0-9]+)?(e-?[0-9]+)?")  # a label such as -1
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """CSV with full precision; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    """CSV with ten significant digits; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(table.columns)
@@ -22,7 +24,8 @@ def to_csv(table: pd.DataFrame) -> str:
 
 def _plain(cell: object) -> object:
     if isinstance(cell, str):
-        return "'" + cell if cell.startswith(_FORMULA) else cell
+        cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # before 3.13, csv leaves a lone \r unquoted: two rows
+        return "'" + cell if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     return f"{cell:.10g}" if isinstance(cell, float) else cell
@@ -50,17 +53,19 @@ def to_markdown(table: pd.DataFrame, caption: str, caption_zh: str, note: str = 
     """A GitHub table under its caption."""
 
     def line(cells) -> str:
-        return "| " + " | ".join(_markdown(text(cell)) for cell in cells) + " |"
+        return "| " + " | ".join(escape_markdown(text(cell)) for cell in cells) + " |"
 
     rows = [line(table.columns), "|" + " --- |" * len(table.columns), *map(line, table.itertuples(index=False))]
-    below = f"\n\n{note}" if note else ""
+    below = f"\n\n{escape_markdown(note)}" if note else ""
     return f"**{caption}**\n{caption_zh}\n\n" + "\n".join(rows) + below + "\n"
 
 
-def _markdown(cell: str) -> str:
-    for special in "\\`*_[]<>|#":
-        cell = cell.replace(special, "\\" + special if special not in "<>" else {"<": "&lt;", ">": "&gt;"}[special])
-    return cell
+def escape_markdown(words: str) -> str:
+    """Text that reads as it stands, in Markdown with GitHub's and Jupyter's extensions (tables, formulas, HTML)."""
+    return "".join(_HTML.get(c, "\\" + c if c in "\\`*_[]|#~$" else c) for c in words)
+
+
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
@@ -74,7 +79,8 @@ _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasci
 
 
 def _latex(cell: str) -> str:
-    return "".join(_LATEX.get(c, "\\" + c if c in "&%$#_{}" else c) for c in cell)
+    escaped = "".join(_LATEX.get(c, "\\" + c if c in "&%$#_{}" else c) for c in cell)
+    return f"{{{escaped}}}" if cell.startswith(("[", "*")) else escaped  # after \\ they would be its argument
 
 
 def to_html(table: pd.DataFrame) -> str:
@@ -84,4 +90,5 @@ def to_html(table: pd.DataFrame) -> str:
         "<tr>" + "".join(f"<td>{html.escape(text(cell))}</td>" for cell in row) + "</tr>"
         for row in table.itertuples(index=False)
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    # a price such as $5 must not be set as a formula
+    return f'<table class="tex2jax_ignore mathjax_ignore"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

@@ -79,8 +79,8 @@ def masked_attention(H: Tensor, w: Tensor, lengths: Tensor) -> tuple[Tensor, Ten
     """
     inside = torch.arange(H.shape[1], device=H.device) < lengths[:, None]
     M = torch.tanh(H)  # (8)
-    scores = (M @ w).masked_fill(~inside, torch.finfo(H.dtype).min)
-    a = scores.softmax(dim=-1) * inside  # (9)
+    scores = M @ w
+    a = scores.masked_fill(~inside, torch.finfo(scores.dtype).min).softmax(dim=-1) * inside  # (9)
     return (a.unsqueeze(1) @ H).squeeze(1), a  # (10)
 
 

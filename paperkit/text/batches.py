@@ -55,7 +55,7 @@ def training_batches(
         yield collate(texts, batches[i])
 
 
-def evaluation_batches(texts: Encoded, rows: np.ndarray, batch_size: int = 256) -> Iterator[Batch]:
+def evaluation_batches(texts: Encoded, rows: np.ndarray, batch_size: int = 64) -> Iterator[Batch]:
     """``rows`` once each, sorted by length; ``Batch.rows`` tells where each result belongs."""
     by_length = np.asarray(rows)[np.argsort(texts.lengths[rows], kind="stable")]
     for start in range(0, len(by_length), batch_size):

@@ -8,11 +8,14 @@ from safetensors.numpy import load_file, save_file
 
 from paperkit import code
 from paperkit.corpora.corpus import CORE, Corpus
-from paperkit.store import Store, write_atomically
+from paperkit.errors import InputError
+from paperkit.store import Store, key, write_atomically
 from paperkit.text import vectors as word2vec
 from paperkit.text.vocabulary import Encoded, Vocabulary
 from paperkit.text.words import read_lines, segment, write_lines
 from paperkit.text.words import stop_words as stop_list
+
+VOCABULARIES = ("train", "all")
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,20 @@ class Prepared:
         return rows[self.texts.lengths[rows] > 0]
 
 
+def words_identity(corpus: Corpus, stop_words: str) -> dict:
+    """What the words of a corpus rest on. A stop list is data: what counts is what stands in it, not its name."""
+    left_out = sorted(stop_list(corpus.language, stop_words))
+    return {"corpus": corpus.checksum, "stop_words": left_out, "code": code.digest("paperkit.text.words"),
+            "numerics": code.versions("jieba")}  # fmt: skip
+
+
 def words_of(corpus: Corpus, stop_words: str, store: Store) -> list[list[str]]:
     """Cleaned words of every row; computed once per corpus."""
 
     def build(folder: Path) -> None:
         write_lines(folder / "words.txt", segment(corpus.table.text, corpus.language, stop_words))
 
-    left_out = sorted(stop_list(corpus.language, stop_words))
-    identity = {"corpus": corpus.checksum, "stop_words": left_out, "code": code.digest("paperkit.text.words"),
-                "numerics": code.versions("jieba")}  # fmt: skip
-    return read_lines(store.get("words", identity, build) / "words.txt")
+    return read_lines(store.get("words", words_identity(corpus, stop_words), build) / "words.txt")
 
 
 def vector_texts(corpus: Corpus, train_on: str) -> np.ndarray:
@@ -73,6 +80,8 @@ def vector_texts(corpus: Corpus, train_on: str) -> np.ndarray:
 
 def prepare(corpus: Corpus, train_on: str, options: TextOptions, store: Store) -> Prepared:
     """Words, vocabulary and vectors for training on one platform of ``corpus``; read from the store when known."""
+    if options.vocabulary not in VOCABULARIES:
+        raise InputError(f"vocabulary is {options.vocabulary!r}; accepted are {', '.join(map(repr, VOCABULARIES))}")
     words = words_of(corpus, options.stop_words, store)
 
     def build(folder: Path) -> None:
@@ -84,8 +93,9 @@ def prepare(corpus: Corpus, train_on: str, options: TextOptions, store: Store) -
         save_file({"vectors": vectors}, folder / "vectors.safetensors")
         write_atomically(folder / "vocabulary.txt", "\n".join(vocabulary.words))
 
-    identity = {"corpus": corpus.checksum, "train_on": train_on, "options": asdict(options) | {"max_length": None},
-                "code": code.digest("paperkit.text.vectors"), "numerics": code.versions("gensim", "numpy", "jieba")}  # fmt: skip
+    identity = {"words": key(words_identity(corpus, options.stop_words)), "train_on": train_on,
+                "options": asdict(options) | {"max_length": None}, "code": code.digest("paperkit.text.prepare"),
+                "numerics": code.versions("gensim", "numpy")}  # fmt: skip
     folder = store.get("vectors", identity, build)
     vocabulary = Vocabulary(tuple((folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")))
     vectors = load_file(folder / "vectors.safetensors")["vectors"]

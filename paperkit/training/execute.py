@@ -12,7 +12,7 @@ from safetensors.numpy import save
 from safetensors.torch import save as save_weights
 from torch import Tensor
 
-from paperkit.corpora.corpus import CORE, Corpus
+from paperkit.corpora.corpus import CONTRADICTING, CORE, Corpus
 from paperkit.losses import focal, inverse_frequency
 from paperkit.models import linear
 from paperkit.models.bilstm import BiLSTM
@@ -73,8 +73,12 @@ def execute(
 
 
 def training_rows(corpus: Corpus, train_on: str, method: Method, seed: int) -> np.ndarray:
-    """Rows that ``method`` learns from: labelled training texts of one platform, core ones unless it says otherwise."""
+    """Rows that ``method`` learns from: labelled training texts of one platform, core ones unless it says otherwise.
+
+    A text that had several labels is never among them: it is non-core because nobody knows its label.
+    """
     rows = _rows(corpus, "train", train_on, core_only=not method.non_core)
+    rows = rows[corpus.table.status.to_numpy()[rows] != CONTRADICTING]
     if method.undersample:
         labels = corpus.table.label.to_numpy()[rows]
         smallest = min(np.bincount(labels)[np.unique(labels)])

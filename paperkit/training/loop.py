@@ -26,6 +26,7 @@ from paperkit.training.methods import Schedule
 
 CHECKPOINT = "checkpoint.safetensors"
 SELECT = ("accuracy", "f1_macro", "loss")
+DTYPES = ("float32", "bfloat16")
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Logits ``(N, K)`` and labels ``(N,)`` to the loss of each example ``(N,)``."""
@@ -70,6 +71,8 @@ def fit(
     """
     if schedule.select not in SELECT:
         raise InputError(f"select is {schedule.select!r}; accepted are {', '.join(map(repr, SELECT))}")
+    if schedule.dtype not in DTYPES:
+        raise InputError(f"dtype is {schedule.dtype!r}; accepted are {', '.join(map(repr, DTYPES))}")
     device = next(model.parameters()).device
     targets = torch.tensor(labels, device=device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay,
@@ -97,7 +100,8 @@ def fit(
             with torch.no_grad():
                 ce = F.cross_entropy(logits, y)
                 sums += torch.stack([value.detach() * len(y), ce * len(y), norm]).double()
-        train_loss, train_ce, gradient_norm = (sums / torch.tensor([len(train_rows)] * 2 + [steps_per_epoch])).tolist()
+        divisors = torch.tensor([len(train_rows), len(train_rows), steps_per_epoch])
+        train_loss, train_ce, gradient_norm = (sums.cpu() / divisors).tolist()
         row = {"epoch": epoch + 1, "train_loss": train_loss, "train_ce": train_ce, "gradient_norm": gradient_norm}
         progress.history.append(row | _dev_scores(model, loss, texts, labels, dev_rows, schedule.dtype))
         if _better(progress, schedule.select):
@@ -154,7 +158,7 @@ def _dev_scores(model, loss, texts, labels, rows, dtype) -> dict[str, float]:
 def _better(progress: Progress, select: str) -> bool:
     """Whether the newest epoch beats the best so far; the earlier one stays on a tie, the newest without dev texts."""
     new, old = progress.history[-1], progress.history[progress.best]
-    if progress.best < 0 or np.isnan(new["dev_ce"]):
+    if progress.best < 0 or np.isnan(new["dev_accuracy"]):  # not dev_ce: that of a diverged network is nan too
         return True
     if select == "loss":
         return new["dev_ce"] < old["dev_ce"]

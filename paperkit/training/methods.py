@@ -47,7 +47,7 @@ class Schedule:
     """Passes over the training texts. All are run; the weights of the best one on dev are kept (early stopping)."""
     batch_size: int = 64
     """Texts per step."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     """Peak of AdamW's learning rate: linear warm-up, then linear decay to 0."""
     warmup: float = 0.1
     """Share of the steps that warm up."""

@@ -1,4 +1,4 @@
-"""Machines with and without a Chinese font, whatever the machine that runs the tests has."""
+"""Machines with and without a Chinese font, whatever the machine that runs the tests has; a tiny study, made once."""
 
 from pathlib import Path
 
@@ -8,6 +8,43 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 
 from paperkit.exhibits import fonts
+from paperkit.exhibits.exhibit import REGISTRY, Shown, find, show
+from paperkit.study import Study
+from tests.small import SETTINGS
+
+ROOMS = ("STORE", "BUILD", "FIGURES")
+
+
+@pytest.fixture(scope="session")
+def _made(tmp_path_factory) -> tuple[Path, Study, dict[str, Shown]]:
+    root = tmp_path_factory.mktemp("embedded")
+    find("b_table_1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAPERKIT_HEADLESS", "1")
+        for room in ROOMS:
+            patch.setenv(f"PAPERKIT_{room}", str(root / room.lower()))
+        study = Study("embedded", "smoke", overrides=SETTINGS, workers=1)
+        study.get(study.plan())
+        return root, study, {name: show(study, name) for name in sorted(REGISTRY)}
+
+
+@pytest.fixture
+def embedded(_made, monkeypatch) -> tuple[Study, dict[str, Shown]]:
+    """A tiny study of the embedded reviews, and what `show` returned for every exhibit; its files are there."""
+    root, study, shown = _made
+    monkeypatch.setenv("PAPERKIT_HEADLESS", "1")
+    for room in ROOMS:
+        monkeypatch.setenv(f"PAPERKIT_{room}", str(root / room.lower()))
+    return study, shown
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """An empty folder for store, build and figures."""
+    monkeypatch.setenv("PAPERKIT_HEADLESS", "1")
+    for room in ROOMS:
+        monkeypatch.setenv(f"PAPERKIT_{room}", str(tmp_path / room.lower()))
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

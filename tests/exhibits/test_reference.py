@@ -1,0 +1,204 @@
+"""The committed reference: what is promoted, what stays private, and what a comparison says."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from paperkit import paths
+from paperkit.errors import InputError
+from paperkit.exhibits.exhibit import show
+from paperkit.exhibits.reference import TOLERANCE, publish, verify
+from paperkit.study import Study
+from tests.small import SETTINGS, reviews, write_csv
+
+SECRET = "这句话不公开"
+
+
+@pytest.fixture
+def build(home):
+    """A stand-in for a study, and a way to put an exhibit into its folder as `write` would."""
+
+    def study(kind: str) -> SimpleNamespace:
+        folder = paths.build(kind, "smoke")
+        folder.mkdir(parents=True, exist_ok=True)
+        return SimpleNamespace(kind=kind, name=kind, folder=folder, profile=SimpleNamespace(name="smoke"))
+
+    def put(study, name: str, quotes=False, columns=(), **files: str) -> None:
+        for suffix, text in files.items():
+            suffix = suffix.replace("runs", "_runs.csv") if suffix == "runs" else f".{suffix}"
+            (study.folder / f"{name}{suffix}").write_text(text, encoding="utf-8")
+        facts = {"exhibit": name, "caption": "Table.", "caption_zh": "表", "note": "", "quotes_texts": quotes,
+                 "text_columns": list(columns), "profile": {"name": "smoke"}}  # fmt: skip
+        (study.folder / f"{name}.provenance.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    return study, put
+
+
+def files(study) -> dict[str, bytes]:
+    folder = paths.figures() / study.name
+    return {file.name: file.read_bytes() for file in folder.iterdir()} if folder.exists() else {}
+
+
+PLAIN = {
+    "csv": "model,accuracy_mean,n\nA,0.9,3\nB,,3\n",
+    "md": "| A |\n",
+    "tex": "A\n",
+    "runs": "seed,accuracy\n0,0.9\n",
+}
+TEXTS = f"id,platform,votes,length,text\nx:1,001,010,1.5,{SECRET}\nx:2,002,111,0.25,'=cmd\n"
+
+
+@pytest.mark.parametrize("kind", ["embedded", "public", "table"])
+def test_what_quotes_no_text_is_promoted_as_it_is(build, kind):
+    make, put = build
+    study = make(kind)
+    put(study, "b_table_4", **PLAIN)
+    put(study, "b_fig_5", svg="<svg/>\n", png="P", csv="a\n1\n")
+    written = publish(study)
+    assert {file.name for file in written} == set(files(study)) == {file.name for file in study.folder.iterdir()}
+    assert all((study.folder / name).read_bytes() == content for name, content in files(study).items())
+    lines, good = verify(study)
+    assert good and [line.split()[:2] for line in lines] == [
+        ["identical", name] for name in ("b_fig_5.csv", "b_table_4.csv", "b_table_4_runs.csv")
+    ]
+
+
+def test_texts_of_the_embedded_reviews_are_ours_to_publish(build):
+    make, put = build
+    study = make("embedded")
+    put(study, "b_table_1", quotes=True, columns=["text"], csv=TEXTS, md=SECRET, tex=SECRET)
+    put(study, "x_b_attention", quotes=True, svg=SECRET)
+    publish(study)
+    assert files(study)["b_table_1.csv"] == TEXTS.encode() and SECRET.encode() in files(study)["x_b_attention.svg"]
+    assert verify(study)[1]
+
+
+@pytest.mark.parametrize("kind", ["public", "table"])
+def test_texts_of_others_stay_in_the_build(build, kind):
+    make, put = build
+    study = make(kind)
+    put(study, "b_table_1", quotes=True, columns=["text"], csv=TEXTS, md=SECRET, tex=SECRET)
+    put(study, "x_b_attention", quotes=True, svg=SECRET)
+    publish(study)
+    public = files(study)
+    assert set(public) == {f"b_table_1.{suffix}" for suffix in ("csv", "md", "tex", "provenance.json")}
+    assert not any(SECRET.encode() in content for content in public.values())
+    assert public["b_table_1.csv"].decode() == "id,platform,votes,length\nx:1,001,010,1.5\nx:2,002,111,0.25\n"
+    assert "| x:1 | 001 | 010 | 1.500 |" in public["b_table_1.md"].decode()
+    assert r"x:2 & 002 & 111 & 0.250 \\" in public["b_table_1.tex"].decode()
+
+
+@pytest.mark.parametrize("kind", ["public", "table"])
+def test_a_build_with_texts_agrees_with_its_reference_without_them(build, kind):
+    make, put = build
+    study = make(kind)
+    put(study, "b_table_1", quotes=True, columns=["text"], csv=TEXTS)
+    publish(study)
+    assert verify(study) == (["identical  b_table_1.csv"], True)
+
+
+def test_a_table_of_ones_own_reaches_the_reference_without_a_word_of_its_texts(home):
+    rows = [(text, label) for text, label, _ in reviews(60, ("",))]
+    table = write_csv(home / "mine.csv", ("评论", "标签"), rows)
+    overrides = SETTINGS | {"seeds": 1, "ablation_seeds": 1}
+    study = Study(str(table), "smoke", quote_texts=True, overrides=overrides, workers=1)
+    for name in ("b_table_1", "b_table_2", "x_b_attention", "x_corpus", "x_notes"):
+        show(study, name)
+    publish(study)
+    words = {word for words in study.prepared("mine").words for word in words if len(word) > 1}
+    assert len(words) > 20
+    for name, content in files(study).items():
+        found = [word for word in words if word.encode() in content]
+        assert not found, f"{name} holds {found}"
+    assert set(files(study)) >= {"b_table_1.csv", "b_table_2.csv", "x_corpus.md"}
+    assert verify(study)[1]
+
+
+def test_a_whole_study_agrees_with_itself(embedded):
+    study, _ = embedded
+    publish(study)
+    lines, good = verify(study)
+    assert good and {line.split()[0] for line in lines} == {"identical"}
+    assert len(lines) == len(list(study.folder.glob("*.csv")))
+
+
+def reference(build, csv: str) -> tuple:
+    make, put = build
+    study = make("embedded")
+    put(study, "b_table_4", csv=csv)
+    publish(study)
+    return study, lambda text: (study.folder / "b_table_4.csv").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("ours", "says", "good"),
+    [
+        ("model,a,b\nA,0.9,1\n", "identical  b_table_4.csv", True),
+        ("model,a,b\nA,0.915,1\n", "close      b_table_4.csv: largest difference 0.0150 (accepted: 0.02)", True),
+        (
+            "model,a,b\nA,0.900000001,1.0\n",
+            "close      b_table_4.csv: largest difference 0.0000 (accepted: 0.02)",
+            True,
+        ),
+        ("model,a,b\nA,0.95,1\n", "different  b_table_4.csv: largest difference 0.0500 (accepted: 0.02)", False),
+        ("model,a,b\nA,inf,1\n", "different  b_table_4.csv: largest difference inf (accepted: 0.02)", False),
+        ("model,a,b\nA,nan,1\n", "different  b_table_4.csv: largest difference inf (accepted: 0.02)", False),
+        ("model,a,b\nA,,1\n", "different  b_table_4.csv: row 2, a: '', the reference has '0.9'", False),
+        ("model,a,b\nB,0.9,1\n", "different  b_table_4.csv: row 2, model: 'B', the reference has 'A'", False),
+        ("model,a,b\nA,0.9,1\nB,0.9,1\n", "different  b_table_4.csv: 2 rows, the reference has 1", False),
+        ("model,a\nA,0.9\n", "different  b_table_4.csv: other columns (of the reference's, ['b'] differs)", False),
+        (
+            "model,b,a\nA,1,0.9\n",
+            "different  b_table_4.csv: other columns (of the reference's, the order differs)",
+            False,
+        ),
+        (None, "missing    b_table_4.csv: not built here", False),
+    ],
+)
+def test_what_a_comparison_says(build, ours, says, good):
+    study, write = reference(build, "model,a,b\nA,0.9,1\n")
+    if ours is None:
+        (study.folder / "b_table_4.csv").unlink()
+    else:
+        write(ours)
+    assert verify(study) == ([says], good)
+
+
+def test_what_is_unknowable_on_both_sides_agrees(build):
+    study, write = reference(build, "model,a,b\nA,,inf\nB,0.5,\n")
+    write("model,a,b\nA,,inf\nB,0.51,\n")
+    assert verify(study) == (["close      b_table_4.csv: largest difference 0.0100 (accepted: 0.02)"], True)
+    assert math.isclose(TOLERANCE, 0.02)
+
+
+def test_a_build_may_hold_more_than_the_reference(build):
+    study, _ = reference(build, "a\n1\n")
+    (study.folder / "x_new.csv").write_text("a\n1\n")
+    assert verify(study) == (["identical  b_table_4.csv"], True)
+
+
+def test_without_a_build_there_is_nothing_to_publish_and_nothing_is_written(build):
+    make, _ = build
+    study = make("embedded")
+    with pytest.raises(InputError, match="nothing is built in .*; run make paper with the same DATA and PROFILE first"):
+        publish(study)
+    assert not paths.figures().exists()
+
+
+def test_without_a_reference_there_is_nothing_to_compare_with(build):
+    make, put = build
+    study = make("embedded")
+    put(study, "b_table_4", **PLAIN)
+    with pytest.raises(InputError, match="there is no committed reference in .*; make publish makes one"):
+        verify(study)
+    assert not paths.figures().exists()
+
+
+def test_publishing_again_replaces(build):
+    study, write = reference(build, "a\n1\n")
+    write("a\n5\n")
+    publish(study)
+    assert pd.read_csv(paths.figures() / "embedded" / "b_table_4.csv").a.tolist() == [5]

@@ -1,0 +1,247 @@
+"""The command line: what it prints, what it returns, and that a mistake costs one sentence and writes nothing."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import paperkit.__main__ as cli
+from paperkit import paths
+from paperkit.__main__ import main
+from paperkit.notebooks import NotebookError
+from tests.small import SETTINGS, reviews, tickets, write_csv
+
+TINY = [f"{name}={value}" for name, value in (SETTINGS | {"seeds": 1, "ablation_seeds": 1, "reviews": 80}).items()]
+REST = ["--profile", "smoke", "--workers", "1", "--set", *TINY]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty working directory that is also every place where the project may write."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PAPERKIT_HEADLESS", "1")
+    monkeypatch.delenv("PAPERKIT_DATA", raising=False)
+    for room in ("STORE", "BUILD", "FIGURES", "DOWNLOADS"):
+        monkeypatch.setenv(f"PAPERKIT_{room}", str(tmp_path / room.lower()))
+    return tmp_path
+
+
+def mistake(capsys, home, *arguments) -> str:
+    """The sentence that a mistake costs; what is in the folder stays as it was."""
+    before = sorted(home.rglob("*"))
+    assert main([*arguments]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("paperkit: ") and err.count("\n") == 1 and "Traceback" not in err, err
+    assert out == "" and sorted(home.rglob("*")) == before
+    return err.removeprefix("paperkit: ").rstrip("\n")
+
+
+COMMANDS = [["train"], ["plan"], ["where"], ["exhibit", "b_table_4"], ["notebook", "01_data"], ["publish"], ["verify"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--profile", "big"], "profile is 'big'; accepted are 'smoke', 'cpu', 'gpu'"),
+        (["--set", "gama=3"], "an override sets 'gama', which is no setting; accepted are "),
+        (["--set", "gamma=high"], "an override sets gamma to 'high', of type str; accepted is float"),
+        (["--set", "epochs=0"], "an override sets epochs to 0; accepted is a number from 1 up"),
+        (["--set", "gamma"], "SET holds 'gamma'; accepted is NAME=VALUE, e.g. SET=\"gamma=3 epochs=5\""),
+        (["--set", "=3"], "SET holds '=3'; accepted is NAME=VALUE, e.g. SET=\"gamma=3 epochs=5\""),
+        (["--seeds", "0"], "an override sets seeds to 0; accepted is a number from 1 up"),
+        (["--seeds", "two"], "an override sets seeds to 'two', of type str; accepted is int"),
+        (["--workers", "0"], "WORKERS is '0'; accepted is a whole number from 1 up"),
+        (["--workers", "-2"], "WORKERS is '-2'; accepted is a whole number from 1 up"),
+        (["--workers", "1.5"], "WORKERS is '1.5'; accepted is a whole number from 1 up"),
+        (["--workers", "²"], "WORKERS is '²'; accepted is a whole number from 1 up"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_option_is_refused_by_every_command(capsys, home, command, options, sentence):
+    assert mistake(capsys, home, *command, *options).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "command", [["train"], ["plan"], ["exhibit", "b_table_4"], ["notebook", "01_data"]], ids=" ".join
+)
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "mine.csv"),
+        ("", "mine.csv"),
+        ("text\nonly texts\n", "label"),
+        ("text,label\n" + "".join(f"text {n},a\n" for n in range(20)), "one class only"),
+        ("text,label\n" + "".join(f"text {n},{'ab'[n % 2]}/\n" for n in range(20)), "has an empty step"),
+        ("text,label\na,b,c\n" * 9, "mine.csv"),
+        ("text,label\n" + "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(6)), "no class has 5 different texts"),
+    ],
+    ids=["missing", "empty", "no label", "one class", "tree", "broken rows", "too few"],
+)
+def test_a_broken_table_is_refused(capsys, home, command, content, sentence):
+    if content is not None:
+        (home / "mine.csv").write_text(content)
+    said = mistake(capsys, home, *command, "--data", "mine.csv", *REST)
+    assert "mine.csv" in said and sentence in said
+
+
+@pytest.mark.parametrize(
+    "command", [["train"], ["plan"], ["exhibit", "b_table_4"], ["notebook", "01_data"]], ids=" ".join
+)
+def test_a_wrong_column_of_a_table_is_refused(capsys, home, command):
+    write_csv(home / "mine.csv", ("text", "label"), tickets({"a": 12, "b": 12}))
+    said = mistake(capsys, home, *command, "--data", "mine.csv", "--text", "review", *REST)
+    assert "mine.csv" in said and "'review'" in said and "'text', 'label'" in said
+
+
+@pytest.mark.parametrize("data", ["embedded", "public"])
+def test_columns_without_a_table_are_refused(capsys, home, data):
+    """Someone forgot DATA=: they must not get the results of other data."""
+    said = mistake(capsys, home, "train", "--data", data, "--text", "review", *REST)
+    assert said.startswith("text given for the corpus ") and said.endswith("accepted for a table only, e.g. mine.csv")
+
+
+@pytest.mark.parametrize("command", [["train"], ["exhibit", "b_table_4"], ["notebook", "01_data"]], ids=" ".join)
+def test_public_data_that_are_not_here_are_asked_for(capsys, home, command):
+    assert "`make data` downloads it" in mistake(capsys, home, *command, "--data", "public", *REST)
+
+
+def test_data_that_are_neither_a_name_nor_a_file_are_refused(capsys, home):
+    said = mistake(capsys, home, "train", "--data", "public.csv", *REST)
+    assert "public.csv" in said
+
+
+@pytest.mark.parametrize("name", ["b_table_9", "b_table", "", "../b_table_4"])
+def test_an_unknown_exhibit_is_refused(capsys, home, name):
+    said = mistake(capsys, home, "exhibit", name, *REST)
+    assert said.startswith(f"no exhibit is called {name!r}; there are b_fig_1, ")
+
+
+@pytest.mark.parametrize("name", ["08_x", "", "01_data.ipynb"])
+def test_an_unknown_notebook_is_refused(capsys, home, name):
+    said = mistake(capsys, home, "notebook", name, *REST)
+    assert said.startswith(f"no notebook is called {name!r}; there are 01_data, 02_bilstm_focal")
+
+
+@pytest.mark.parametrize("command", ["exhibit", "notebook"])
+def test_a_name_that_is_not_given_is_refused(capsys, home, command):
+    assert f"no {command} is called " in mistake(capsys, home, command, *REST)
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [("publish", "nothing is built in"), ("verify", "there is no committed reference in")],
+)
+def test_before_anything_is_built(capsys, home, command, sentence):
+    assert mistake(capsys, home, command, *REST).startswith(sentence)
+
+
+def test_an_unknown_command_is_refused_with_those_there_are(capsys, home):
+    with pytest.raises(SystemExit) as caught:
+        main(["pubish"])
+    assert caught.value.code == 2
+    err = capsys.readouterr().err
+    assert all(command in err for command in cli.COMMANDS) and not list(home.iterdir())
+
+
+@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt, 130), (BrokenPipeError, 1)])
+def test_interrupted_from_outside(capsys, home, monkeypatch, raised, code):
+    def command(options):
+        raise raised
+
+    monkeypatch.setitem(cli.COMMANDS, "plan", command)
+    assert main(["plan"]) == code
+    err = capsys.readouterr().err
+    assert "Traceback" not in err and (code == 1 or "goes on from here" in err)
+
+
+def test_a_notebook_that_fails_is_said_and_costs_1(capsys, home, monkeypatch):
+    def fail(*_, **__):
+        raise NotebookError("01_data.ipynb, cell 2: ValueError: no; kept: x.failed.ipynb")
+
+    monkeypatch.setattr("paperkit.notebooks.execute", fail)
+    monkeypatch.setattr("paperkit.notebooks.refresh", fail)
+    expected = "paperkit: 01_data.ipynb, cell 2: ValueError: no; kept: x.failed.ipynb\n"
+    for command in (["notebook", "01_data"], ["refresh", "01_data"]):
+        assert main([*command, *REST]) == 1
+        assert capsys.readouterr() == ("", expected)
+
+
+@pytest.mark.parametrize(
+    ("pair", "value"),
+    [
+        ("gamma=3", 3),
+        ("gamma=3.5", 3.5),
+        ("learning_rate=1e-3", 0.001),
+        ("alpha=inverse", "inverse"),
+        ("alpha=None", None),
+        ("alpha=none", "none"),
+        ("stop_words=none", "none"),
+        ("stop_words=keep-negations", "keep-negations"),
+        ("dropout=[0.1,0.2,0.3]", [0.1, 0.2, 0.3]),
+        ("epochs=True", True),
+        ("epochs=true", True),
+        ("epochs=", ""),
+        ("select='loss'", "loss"),
+        ("device=a=b", "a=b"),
+        ("gamma=__import__('os')", "__import__('os')"),
+        ("gamma=1\0", "gamma=1\0".partition("=")[2]),
+    ],
+)
+def test_settings_are_read_as_what_they_look_like(pair, value):
+    ((name, got),) = cli.overrides([pair], None).items()
+    assert (name, got, type(got)) == (pair.partition("=")[0], value, type(value))
+
+
+def test_the_later_of_two_settings_counts_and_seeds_are_a_setting():
+    assert cli.overrides(["gamma=1", "gamma=2"], "4") == {"gamma": 2, "seeds": 4}
+    assert cli.overrides([], None) == {}
+
+
+@pytest.fixture
+def table(home):
+    rows = [(text, label) for text, label, _ in reviews(60, ("",))]
+    return str(write_csv(home / "mine.csv", ("评论", "标签"), rows))
+
+
+def test_train_plan_exhibit_publish_verify_in_the_order_of_a_day(capsys, home, table):
+    data = ["--data", table, *REST]
+    assert main(["plan", *data]) == 0
+    assert "runs     12, of which 12 are missing" in capsys.readouterr().out
+
+    assert main(["train", *data]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1] == "runs     12, of which 12 are still to be trained" and "Traceback" not in err
+    runs = {path: path.stat().st_mtime_ns for path in (home / "store" / "runs").rglob("*")}
+    assert len(list((home / "store" / "runs").iterdir())) == 12 and not (home / "build").exists()
+
+    assert main(["train", *data]) == 0
+    assert "of which 0 are still to be trained" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in (home / "store" / "runs").rglob("*")} == runs
+
+    assert main(["where", *data]) == 0
+    assert capsys.readouterr().out == "Results: build/mine/smoke/\n"
+    assert main(["exhibit", "b_table_4", *data]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    suffixes = (".csv", ".md", ".tex", "_runs.csv", ".provenance.json")
+    assert printed == [f"build/mine/smoke/b_table_4{suffix}" for suffix in suffixes]
+    assert all((home / name).exists() for name in printed)
+
+    assert main(["publish", *data]) == 0
+    assert "figures/mine/b_table_4.csv" in capsys.readouterr().out
+    assert main(["verify", *data]) == 0
+    assert capsys.readouterr().out == "identical  b_table_4.csv\nidentical  b_table_4_runs.csv\n"
+    wrong = home / "build" / "mine" / "smoke" / "b_table_4.csv"
+    wrong.write_text(wrong.read_text().replace("Majority", "Minority"))
+    assert main(["verify", *data]) == 1
+    assert "different  b_table_4.csv" in capsys.readouterr().out
+
+
+def test_as_a_program_a_mistake_is_one_line_and_exit_status_2(home):
+    environment = os.environ | {"PYTHONPATH": str(paths.ROOT)}
+    done = subprocess.run([sys.executable, "-m", "paperkit", "plan", "--profile", "huge"], capture_output=True, text=True,
+                          env=environment, check=False)  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "paperkit: profile is 'huge'; accepted are 'smoke', 'cpu', 'gpu'\n"
+    assert not list(home.iterdir())

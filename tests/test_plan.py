@@ -1,0 +1,91 @@
+"""`make plan`: what is missing is what training would train, and minutes come from this machine's own runs."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from paperkit import runs
+from paperkit.plan import BYTES_PER_RUN, WORDS_PER_SECOND, describe
+from paperkit.store import Store
+from paperkit.study import Study
+from tests.small import SETTINGS
+
+
+@pytest.fixture
+def study(tiny, store, monkeypatch) -> Study:
+    """A study of the hand-made corpus whose store is empty: two platforms, two seeds."""
+    monkeypatch.setattr(runs, "_load", lambda source: tiny)
+    monkeypatch.setattr(Store, "default", lambda: store)
+    return Study("embedded", "smoke", overrides=SETTINGS | {"vector_size": 100}, workers=2)
+
+
+def finish(study, specs, seconds=2.0, words=1000, epochs=2, size=500):
+    """Make runs look finished, as training would leave them."""
+    for spec in specs:
+
+        def build(folder, spec=spec):
+            history = [{"epoch": n} for n in range(epochs if spec.method.seeded else 0)]
+            (folder / "run.json").write_text(json.dumps({"history": history, "train_words": words, "seconds": seconds}))
+            (folder / "weights.safetensors").write_bytes(b"w" * size)
+
+        study.store.get(runs.KIND, spec.identity, build)
+
+
+def line(text: str, name: str) -> str:
+    (found,) = (line for line in text.splitlines() if line.startswith(name))
+    return found
+
+
+def test_an_empty_store_misses_everything_and_says_that_it_guesses(study):
+    said = describe(study)
+    specs = study.plan()
+    assert len(specs) == len(set(specs)) == 2 * (3 * 2 + 2) + 7 * 2, "8 ablations, of which the first is in the tables"
+    assert line(said, "runs") == f"runs     {len(specs)}, of which {len(specs)} are missing"
+    assert said.startswith(study.summary())
+    assert sum(int(count) for count in re.findall(r"^ +(\d+) × ", said, flags=re.MULTILINE)) == len(specs)
+    assert "  2 × Bi-LSTM-Att on ctrip" in said and "  1 × Majority on qunar" in said
+    assert "with 2 at a time (by a guess: no run has been finished here yet)" in line(said, "time")
+    assert f"about {len(specs) * BYTES_PER_RUN / 1e6:.0f} MB more in {study.store.root}" in line(said, "disk")
+
+
+def test_finished_runs_are_not_missing_and_are_what_time_is_measured_by(study):
+    specs = study.plan()
+    finish(study, specs[:5])
+    said = describe(study)
+    assert line(said, "runs") == f"runs     {len(specs)}, of which {len(specs) - 5} are missing"
+    assert "(as 5 finished runs took here)" in line(said, "time")
+    finish(study, specs[5:])
+    said = describe(study)
+    assert line(said, "runs").endswith("of which 0 are missing") and "about 0.0 minutes" in said
+    assert "×" not in said and "about 0 MB" in said
+
+
+def test_time_follows_the_speed_measured_here_and_the_number_of_workers(study):
+    """1,000 words twice in 0.4 s is 5,000 words a second, a fifth of the guess."""
+    long = replace(study, overrides=SETTINGS | {"epochs": 20_000, "vector_size": 100})
+
+    def minutes(workers: int) -> float:
+        return float(re.search(r"about ([\d.]+) minutes", describe(replace(long, workers=workers)))[1])
+
+    finish(long, [spec for spec in long.plan() if not spec.method.seeded])
+    guessed = minutes(2)
+    finish(long, [long.spec(long.models[0], "ctrip", seed) for seed in range(100, 104)], seconds=0.4)
+    assert minutes(2) == pytest.approx(guessed * WORDS_PER_SECOND / 5000, rel=0.05)
+    assert minutes(1) == pytest.approx(2 * minutes(2), rel=0.05)
+    assert minutes(8) == pytest.approx(minutes(2) / 4, rel=0.05)
+
+
+def test_what_is_no_run_in_the_store_is_passed_over(study):
+    folder = study.store.root / runs.KIND
+    (folder / "0-damaged").mkdir(parents=True)
+    (folder / "0-damaged" / "run.json").write_text("{")
+    (folder / "a-file").write_text("")
+    finish(study, study.plan()[:1])
+    assert "(as 1 finished runs took here)" in describe(study)
+
+
+def test_planning_computes_nothing(study):
+    describe(study)
+    assert not study.store.root.exists()
