@@ -84,11 +84,15 @@ def _latex(cell: str) -> str:
 
 
 def to_html(table: pd.DataFrame) -> str:
-    """A plain HTML table; every cell escaped."""
-    head = "".join(f"<th>{html.escape(str(column))}</th>" for column in table.columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(text(cell))}</td>" for cell in row) + "</tr>"
-        for row in table.itertuples(index=False)
-    )
+    """A plain HTML table, words on the left and numbers on the right; every cell escaped."""
+
+    def row(cells, tag: str = "td") -> str:
+        marked = ((html.escape(text(cell)), "left" if isinstance(cell, str) else "right") for cell in cells)
+        return "<tr>" + "".join(f'<{tag} style="text-align:{side}">{cell}</{tag}>' for cell, side in marked) + "</tr>"
+
+    body = "".join(map(row, table.itertuples(index=False)))
     # a price such as $5 must not be set as a formula
-    return f'<table class="tex2jax_ignore mathjax_ignore"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return (
+        '<table class="tex2jax_ignore mathjax_ignore">'
+        f"<thead>{row(map(str, table.columns), 'th')}</thead><tbody>{body}</tbody></table>"
+    )

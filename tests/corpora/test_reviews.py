@@ -23,8 +23,8 @@ from paperkit.text.words import cut
 
 SIZE = 6000
 # of 400 raw rows, and of the corpus from them: a change of the texts is told apart from one of what is done with them
-RAW_400 = "d9745d4ebf7a77b27aa0206c70ff7abd1636450426baa29da39d47ca1bcfe3f5"
-CHECKSUM_400 = "b9b192a35c7c6dd55827609ddd27341e982f67b3532db990b7a464950f5a7274"
+RAW_400 = "263ab407cbf4e9140d92d36f08df506869d6543a5a689770cf44852533faa831"
+CHECKSUM_400 = "48deffa7b49750ccc647ffdffa8629fcf49de9e8e867d182b8629152612d9387"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from paperkit import paths
 from paperkit.errors import InputError
 from paperkit.exhibits.exhibit import show
-from paperkit.exhibits.reference import TOLERANCE, publish, verify
+from paperkit.exhibits.reference import TOLERANCE, fill, publish, verify
 from paperkit.study import Study
 from tests.small import SETTINGS, reviews, write_csv
 
@@ -183,7 +183,9 @@ def test_a_build_may_hold_more_than_the_reference(build):
 def test_without_a_build_there_is_nothing_to_publish_and_nothing_is_written(build):
     make, _ = build
     study = make("embedded")
-    with pytest.raises(InputError, match="nothing is built in .*; run make paper with the same DATA and PROFILE first"):
+    with pytest.raises(
+        InputError, match=r"nothing is built in .*; run make paper with the same DATA and PROFILE first"
+    ):
         publish(study)
     assert not paths.figures().exists()
 
@@ -192,7 +194,7 @@ def test_without_a_reference_there_is_nothing_to_compare_with(build):
     make, put = build
     study = make("embedded")
     put(study, "b_table_4", **PLAIN)
-    with pytest.raises(InputError, match="there is no committed reference in .*; make publish makes one"):
+    with pytest.raises(InputError, match=r"there is no committed reference in .*; make publish makes one"):
         verify(study)
     assert not paths.figures().exists()
 
@@ -202,3 +204,16 @@ def test_publishing_again_replaces(build):
     write("a\n5\n")
     publish(study)
     assert pd.read_csv(paths.figures() / "embedded" / "b_table_4.csv").a.tolist() == [5]
+
+
+def test_a_document_gets_the_tables_of_the_reference(home):
+    table = paths.figures() / "public" / "b_table_4.md"
+    table.parent.mkdir(parents=True)
+    table.write_text("**Table 4.**\n表4\n\n| a | b |\n| --- | --- |\n| \\| 1 | 2 |\n\nA note.\n", encoding="utf-8")
+    document = "# A\n\n<!-- figures/public/b_table_4.md -->\nold\n<!-- end -->\n\nB\n"
+    filled = fill(document)
+    rows = "| a | b |\n| --- | --- |\n| \\| 1 | 2 |"
+    assert filled == f"# A\n\n<!-- figures/public/b_table_4.md -->\n\n{rows}\n\n<!-- end -->\n\nB\n"
+    assert fill(filled) == filled
+    missing = document.replace("b_table_4", "b_table_9")
+    assert fill(missing) == missing and fill("no block") == "no block"

@@ -29,7 +29,8 @@ class Home:
         return os.environ | rooms | {"PYTHONPATH": str(paths.ROOT), "PAPERKIT_HEADLESS": "1", "OMP_NUM_THREADS": "1"}
 
     def files(self, pattern: str) -> dict[str, bytes]:
-        return {str(file.relative_to(self.root)): file.read_bytes() for file in sorted(self.root.glob(pattern))}
+        files = (file for file in sorted(self.root.glob(pattern)) if file.is_file())
+        return {str(file.relative_to(self.root)): file.read_bytes() for file in files}
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """The program in a process group of its own, as a shell or make would start it."""

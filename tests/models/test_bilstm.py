@@ -251,14 +251,18 @@ def test_gradient_reaches_every_parameter(attention, peephole):
             assert (parameter.grad != 0).all(), name
 
 
+@pytest.mark.parametrize("padded", [False, True], ids=["masked", "the paper's padded form"])
 @pytest.mark.parametrize(("attention", "peephole"), KINDS)
-def test_the_padding_row_stays_zero(attention, peephole):
+def test_the_padding_row_stays_zero(attention, peephole, padded):
     model = network(attention, peephole, dtype=torch.float32).train()
+    ids, lengths = batch(TEXTS, width=9)
+    if padded:  # padding as if it were words, all the way through the network
+        lengths = torch.full_like(lengths, 9)
     start = model.embedding.weight.detach().clone()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
     for _ in range(5):
         optimizer.zero_grad()
-        model(*batch(TEXTS, width=9)).pow(2).sum().backward()
+        model(ids, lengths).pow(2).sum().backward()
         optimizer.step()
     assert (model.embedding.weight[0] == 0).all()
     assert ((model.embedding.weight - start)[1:].abs().sum(dim=1) > 0).all()

@@ -74,13 +74,14 @@ def test_under_sampling(tiny, three):
         assert picked[0].tolist() == picked[1].tolist() != picked[2].tolist()
 
 
-def test_rows_to_test_on_are_a_loop(tiny):
-    own = rows_where(tiny, lambda t: t.platform == "ctrip" and t.split == "test" and t.status == "core")
-    others = rows_where(tiny, lambda t: t.platform == "qunar" and t.label >= 0 and t.status == "core")
-    assert test_rows(tiny, "ctrip").tolist() == own + others
+@pytest.mark.parametrize(("platform", "other"), [("ctrip", "qunar"), ("qunar", "ctrip")])
+def test_rows_to_test_on_are_a_loop(tiny, platform, other):
+    own = rows_where(tiny, lambda t: t.platform == platform and t.split == "test" and t.status == "core")
+    others = rows_where(tiny, lambda t: t.platform == other and t.label >= 0 and t.status == "core")
+    assert test_rows(tiny, platform).tolist() == own + others
     assert len(others) == 67, "of every split"
     for method in (ATTENTION, replace(ATTENTION, non_core=True)):
-        assert not set(test_rows(tiny, "ctrip")) & set(training_rows(tiny, "ctrip", method, 0))
+        assert not set(test_rows(tiny, platform)) & set(training_rows(tiny, platform, method, 0))
 
 
 @pytest.mark.parametrize(
