@@ -23,7 +23,7 @@ class Profile:
     """Runs per model; seeds are 0, 1, … Intervals and tests are over them."""
     ablation_seeds: int = 2
     """Runs per row of the ablation tables."""
-    reviews: int = 6000
+    reviews: int = 4500
     """Texts of the embedded ``reviews`` corpus; the paper has 24,190."""
     gamma: float = 2.0
     """γ of the focal model, in [0, 5]."""
