@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import gensim.models
 import numpy as np
 import pytest
 
@@ -68,6 +69,21 @@ def test_every_option_counts():
     assert differs(seed=1)
     assert not differs(algorithm="cbow", window=5, negative=5, seed=0)
     assert trained(size=3).shape == (10, 3)
+
+
+@pytest.mark.parametrize(("algorithm", "skip_gram"), [("cbow", 0), ("skip-gram", 1)])
+def test_the_names_are_the_papers(monkeypatch, algorithm, skip_gram):
+    """CBOW predicts the word from its context, skip-gram the context from the word; for gensim that is one flag."""
+    made = []
+
+    class Recorded(gensim.models.Word2Vec):
+        def __init__(self, **options):
+            super().__init__(**options)
+            made.append((self.sg, self.workers, self.min_count))
+
+    monkeypatch.setattr(gensim.models, "Word2Vec", Recorded)
+    trained(algorithm=algorithm)
+    assert made == [(skip_gram, 1, 1)]
 
 
 def test_an_unknown_algorithm_is_refused():
