@@ -153,7 +153,7 @@ def test_another_stop_list(tiny, store, calls, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("changed", "segmented", "trained"), [("words", 1, 1), ("vectors", 0, 1), ("vocabulary", 0, 1)]
+    ("changed", "segmented", "trained"), [("words", 1, 1), ("vectors", 0, 1), ("vocabulary", 0, 1), ("prepare", 0, 1)]
 )
 def test_other_code(tiny, store, calls, monkeypatch, changed, segmented, trained):
     prepare(tiny, "ctrip", OPTIONS, store)
