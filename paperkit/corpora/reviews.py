@@ -28,16 +28,13 @@ Sentences without polarity (where, when, with whom, advice) stand around these. 
 negation and do not negate: neither a word nor its neighbour decides. A tenth of the rows is non-core.
 """
 
-import re
-from bisect import bisect
-from itertools import accumulate
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from paperkit import paths
 from paperkit.corpora.corpus import UNLABELLED, Corpus, assemble
+from paperkit.corpora.lexicon import SLOT, Pool, check, read
 from paperkit.corpora.noncore import status_of
 from paperkit.errors import InputError
 from paperkit.seeds import python_generator
@@ -45,53 +42,6 @@ from paperkit.seeds import python_generator
 LABEL_NAMES = ("negative", "positive")
 SITES = ("ctrip", "qunar")
 OPEN = ("plain", "sincere", "negated", "implicit", "remark")  # takes one side, so a verdict comes more readily
-_SLOT = re.compile(r"<(\w+)>")
-_TYPES = {"text": str, "number": int, "list": list, "keys": dict}
-
-
-def _read(path: Path) -> dict:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict):
-        raise InputError(f"{path}: found {type(tree).__name__}, expected keys with entries")
-    return tree
-
-
-def _check(node, schema, where: str, slots: set[str]) -> None:
-    """Refuse what the generator cannot use; ``where`` names file and key."""
-    kind = "keys" if isinstance(schema, dict) else schema
-    if type(node) is not _TYPES[kind] or (node < 0 if kind == "number" else not node):
-        raise InputError(f"{where}: found {node!r:.60}, expected {kind} (not empty, not negative)")
-    if kind == "keys":
-        if missing := [name for name in schema if name not in {"*", *node}]:
-            raise InputError(f"{where}: lacks the key {', '.join(missing)}")
-        for name, below in node.items():
-            if name not in schema and "*" not in schema:
-                raise InputError(f"{where}: unknown key {name!r}, expected {', '.join(schema)}")
-            _check(below, schema.get(name, schema.get("*")), f"{where}, key {name}", slots)
-    elif kind == "list":
-        for entry in node:
-            if not isinstance(entry, str):
-                raise InputError(f"{where}: found {entry!r}, expected a text (put quotes around a number)")
-            if unknown := set(_SLOT.findall(entry)) - slots:
-                raise InputError(f"{where}: found {entry!r} with the unknown slot {', '.join(sorted(unknown))}")
-        sites = {entry.partition("@")[2] for entry in node}
-        if not sites <= {"", *SITES} or not ("" in sites or sites >= {*SITES}):
-            raise InputError(f"{where}: after @ found {sorted(sites)}, expected ctrip or qunar, and a word for either")
-
-
-class Pool:
-    """Things to draw from, with whole numbers as weights: nothing is rounded, so every machine draws the same."""
-
-    def __init__(self, weights: dict) -> None:
-        self.items, self.cumulative = tuple(weights), tuple(accumulate(weights.values()))
-        if not self.cumulative[-1]:
-            raise InputError(f"the weights of {', '.join(map(str, weights))} are all 0, expected one above")
-
-    def draw(self, rng):
-        return self.items[bisect(self.cumulative, int(rng.random() * self.cumulative[-1]))]
 
 
 def _pools(node, site: str, own_words: int):
@@ -103,7 +53,7 @@ def _pools(node, site: str, own_words: int):
         weights: dict[tuple[str, ...], int] = {}
         for rank, entry in enumerate(entry for entry in node if entry.partition("@")[2] in ("", site)):
             text, _, own = entry.partition("@")
-            template = tuple(_SLOT.split(text))  # (text, slot, text, slot, …, text)
+            template = tuple(SLOT.split(text))  # (text, slot, text, slot, …, text)
             weights[template] = weights.get(template, 0) + 10_000 * (own_words if own else 1) // (rank + 1)
         return Pool(weights)
     if not isinstance(node, dict):
@@ -117,8 +67,8 @@ class Lexicon:
     """The two files, checked: numbers in ``style``, words as pools, one set for each site."""
 
     def __init__(self, folder: Path) -> None:
-        schemas = _read(paths.DATA / "reviews" / "schema.yaml")
-        files = {name: _read(folder / name) for name in schemas}
+        schemas = read(paths.DATA / "reviews" / "schema.yaml")
+        files = {name: read(folder / name) for name in schemas}
         style, aspects = files.values()
         where, own = folder / "style.yaml", style.get("slots")
         named = ("here", "a", "praise", *RULES, *aspects, *(own if isinstance(own, dict) else ()))
@@ -126,7 +76,7 @@ class Lexicon:
         if twice := sorted(name for name in slots if named.count(name) > 1):
             raise InputError(f"{where}, key slots: {', '.join(twice)} is also an aspect or set by the program")
         for name, schema in schemas.items():
-            _check(files[name], schema, str(folder / name), slots)
+            check(files[name], schema, str(folder / name), slots, SITES)
         kept, about = style["same_throughout"], style["remarks"]["about"]
         for key, found, known in (("same_throughout", kept, style["slots"]), ("remarks.about", about, aspects)):
             if unknown := [name for name in found if name not in known]:

@@ -16,7 +16,8 @@ from sklearn.svm import LinearSVC
 
 from paperkit import paths
 from paperkit.corpora.corpus import leaks, normalise
-from paperkit.corpora.reviews import Lexicon, Pool, generate, write
+from paperkit.corpora.lexicon import Pool
+from paperkit.corpora.reviews import Lexicon, generate, write
 from paperkit.errors import InputError
 from paperkit.seeds import python_generator
 from paperkit.text.words import cut
