@@ -5,7 +5,7 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -211,6 +211,8 @@ def complete_splits(table: pd.DataFrame, names: tuple[str, ...]) -> list[Note]:
     table.loc[carved.index, "split"] = carved
     counts = Counter(carved)
     notes = [Note(f"no rows for {split} given: taken from train", counts[split]) for split in missing]
+    if "test" not in missing:
+        small = [replace(note, reason="class too small to take dev rows from") for note in small]
     return [*small, *(note for note in notes if note.count)]
 
 
