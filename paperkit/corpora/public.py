@@ -133,8 +133,13 @@ def _read(entry: Entry) -> dict[str, bytes]:
     located = _located(entry)
     if located is None:
         searched = " nor in ".join(f"{name} ({folder})" for name, folder in _folders())
+        if not entry.upstream:
+            raise InputError(
+                f"{entry.name} is not on this machine: {entry.kinds[0][0].path} is neither in {searched}, and is not "
+                "published in this form; PAPERKIT_DATA=folder reads a copy"
+            )
         raise InputError(
-            f"corpus {entry.name} is not on this machine, neither as {entry.kinds[-1][0].path} nor repacked, "
+            f"{entry.kind} {entry.name} is not on this machine, neither as {entry.upstream[0].path} nor repacked, "
             f"in {searched}: `make data` downloads it ({entry.bytes / 1e6:.1f} MB), or "
             "`PAPERKIT_DATA=folder make paper DATA=public` reads a copy"
         )
@@ -157,7 +162,7 @@ def _verify(path: Path, got: str, source: Source) -> None:
 
 
 def fetch(wanted: Iterable[str] | None = None) -> None:
-    """Download the files of some public corpora, of all by default; those present and right are left alone.
+    """Download the files of some public corpora and sources of text, of all by default; those that are here stay.
 
     Prints one line per file. One corpus that fails does not keep the others from being fetched.
 
@@ -191,7 +196,11 @@ def _fetch_one(entry: Entry, silent: set[str]) -> None:
             _verify(path, sha256_of(path), source)  # somebody else's copy is not ours to replace
 
     reasons = []
-    for base, sources in _ways(entry):
+    ways = _ways(entry)
+    if not ways:
+        print(f"{entry.name}: not published in this form; a copy (PAPERKIT_DATA) or a mirror has it", flush=True)
+        return
+    for base, sources in ways:
         try:
             for source in sources:
                 _fetch_file(f"{base}/{source.path}" if base else source.address, source, ours, silent)
@@ -213,8 +222,8 @@ def _ways(entry: Entry) -> list[tuple[str, tuple[Source, ...]]]:
         raise InputError(
             f"PAPERKIT_MIRROR={mirror}: expected an http:// or https:// address; a folder goes in PAPERKIT_DATA"
         )
-    mirrored = [(mirror, kind) for kind in entry.kinds] if mirror else []
-    return [*mirrored, ("", entry.upstream)]
+    ways = [(mirror, kind) for kind in entry.kinds] if mirror else []
+    return [*ways, ("", entry.upstream)] if entry.upstream else ways
 
 
 def _fetch_file(address: str, source: Source, folder: Path, silent: set[str]) -> None:
@@ -256,12 +265,21 @@ def prepare(name: str) -> Corpus:
     return replace(corpus, notes=(*corpus.notes, *_noncore(corpus)))
 
 
+def files(name: str) -> dict[str, bytes]:
+    """Verified and unpacked content of a source of plain text, by file name; never from the network.
+
+    Raises:
+        InputError: unknown name, or files missing (the sentence gives the command that gets them) or altered.
+    """
+    return _read(_entry(name, "text"))
+
+
 def _noncore(corpus: Corpus) -> list[Note]:
-    """How many texts are not core texts, of which kind, per class that has some."""
+    """How many texts are not core texts, of which kind, per class; of more than two classes, those that have some."""
     notes = []
     for kind, rows in corpus.table[corpus.table.status != CORE].groupby("status"):
-        counts = rows.label[rows.label >= 0].value_counts().sort_index()
-        detail = ", ".join(f"{corpus.label_names[label]} {count}" for label, count in counts.items())
+        counts = [(name, (rows.label == label).sum()) for label, name in enumerate(corpus.label_names)]
+        detail = ", ".join(f"{name} {count}" for name, count in counts if count or corpus.n_classes == 2)
         notes.append(Note(f"non-core text ({kind}): neither trained on nor tested", len(rows), detail))
     return notes
 
