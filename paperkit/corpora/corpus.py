@@ -3,9 +3,11 @@
 import hashlib
 import json
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ CONTRADICTING = "contradicting"
 SPLIT_SEED = 20231113  # splits are fixed; the seed of a run never moves a text between them
 TEST_SHARE, DEV_SHARE = 0.15, 0.085
 SMALLEST_SPLITTABLE = 5  # a class with fewer rows is trained on, not tested
+PRIORITY = {"test": 0, "dev": 1, "train": 2, "unlabelled": 3}  # which of equal texts in given splits is kept
 
 _NON_WORD = regex.compile(r"[^\w]+|_+")
 _HAN = regex.compile(r"\p{Han}")
@@ -35,6 +38,14 @@ class Note:
     """Number of rows (or classes) touched."""
     detail: str = ""
     """Names or a breakdown, never texts."""
+
+
+class Rows(NamedTuple):
+    """What a reader of files gives to :func:`assemble`."""
+
+    table: pd.DataFrame
+    label_names: tuple[str, ...]
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +122,18 @@ def drop_unusable(table: pd.DataFrame) -> tuple[pd.DataFrame, list[Note]]:
 
     Equal texts with different labels keep the majority label (the first one on a tie) and are marked in a new boolean
     column ``contradicting``, because nobody can be tested on them. A labelled copy stands for its text rather than an
-    unlabelled one, otherwise the first. Rows must carry ``text`` and ``label``; the index is kept, so that a caller
-    sees which rows are gone, and the normalised text is left in a column ``key``.
+    unlabelled one, otherwise the first; where splits are given, one in test goes before dev, train and unlabelled, and
+    contradicting texts are moved to train. Rows must carry ``text`` and ``label``; order and index are kept, so that a
+    caller sees which rows are gone, and the normalised text is left in a column ``key``.
     """
+    place = np.arange(len(table))
+    if "split" in table:
+        place = np.argsort(table.split.map(PRIORITY), kind="stable").to_numpy()
+    table = table.iloc[place]
     key = table.text.map(normalise).astype(object)
-    blank = key == ""
+    blank = (key == "").to_numpy()
     notes = [Note("empty text: dropped", int(blank.sum()))]
-    table, key = table[~blank].copy(), key[~blank].to_numpy()
+    table, key, place = table[~blank].copy(), key[~blank].to_numpy(), place[~blank]
 
     labelled = (table.label >= 0).to_numpy()
     votes = pd.Series(
@@ -135,11 +151,25 @@ def drop_unusable(table: pd.DataFrame) -> tuple[pd.DataFrame, list[Note]]:
     order = np.argsort(~labelled, kind="stable")
     kept = np.zeros(len(table), dtype=bool)
     kept[order[~pd.Series(key[order], dtype=object).duplicated().to_numpy()]] = True
-    notes.append(Note("duplicate text: one kept", int((~kept).sum())))
+    crossing = _crossing(table, kept) if "split" in table else []
+    notes.append(Note("duplicate text: one kept", int((~kept).sum()) - sum(note.count for note in crossing)))
     notes.append(
         Note("same text under different labels: majority label, kept out of training and tests", len(contradicting))
     )
-    return table[kept], [note for note in notes if note.count]
+    notes += crossing
+    table = table[kept].iloc[np.argsort(place[kept])]
+    if "split" in table:
+        table.loc[table.contradicting & (table.label >= 0), "split"] = "train"
+    return table, [note for note in notes if note.count]
+
+
+def _crossing(table: pd.DataFrame, kept: np.ndarray) -> list[Note]:
+    """Count texts that stood in two given splits, apart from plain duplicates."""
+    home = dict(zip(table.key[kept], table.split[kept], strict=True))
+    gone = zip(table.split[~kept], table.key[~kept], strict=True)
+    pairs = Counter((split, home[key]) for split, key in gone if split != home[key])
+    detail = ", ".join(f"{count} from {split} also in {other}" for (split, other), count in sorted(pairs.items()))
+    return [Note("text in two of the given splits: kept in one", sum(pairs.values()), detail)]
 
 
 def assign_splits(table: pd.DataFrame, names: tuple[str, ...]) -> tuple[pd.Series, list[Note]]:
@@ -170,6 +200,22 @@ def assign_splits(table: pd.DataFrame, names: tuple[str, ...]) -> tuple[pd.Serie
     return split, [note] if small else []
 
 
+def complete_splits(table: pd.DataFrame, names: tuple[str, ...]) -> list[Note]:
+    """Carve the missing ones of test and dev out of the given training rows, in place."""
+    missing = [split for split in ("test", "dev") if split not in set(table.split)]
+    if not missing:
+        return []
+    training = table[table.split == "train"].assign(status=CORE)
+    carved, small = assign_splits(training, names)
+    carved = carved[carved.isin(missing)]
+    table.loc[carved.index, "split"] = carved
+    counts = Counter(carved)
+    notes = [Note(f"no rows for {split} given: taken from train", counts[split]) for split in missing]
+    if "test" not in missing:
+        small = [replace(note, reason="class too small to take dev rows from") for note in small]
+    return [*small, *(note for note in notes if note.count)]
+
+
 def leaks(corpus: Corpus) -> pd.DataFrame:
     """Texts that stand in several splits after normalisation, one row each with their ids; empty when all is well."""
     keys = corpus.table.assign(key=corpus.table.text.map(normalise).astype(object))
@@ -190,7 +236,8 @@ def assemble(
     """Finish a corpus from raw rows: fill missing columns, drop what cannot be used, split.
 
     ``table`` needs ``id``, ``text`` and ``label``; ``platform``, ``status``, ``truth``, ``votes`` and ``split`` are
-    filled in where absent. A given ``split`` is respected (see :mod:`paperkit.corpora.table` for how it is completed).
+    filled in where absent. A given ``split`` is respected; test and dev rows that it lacks are taken from its training
+    rows.
     """
     notes = list(notes)
     table = table.reset_index(drop=True)
@@ -204,6 +251,8 @@ def assemble(
     if "split" not in table:
         table["split"], small = assign_splits(table, label_names)
         notes += small
+    else:
+        notes += complete_splits(table, label_names)
     columns = ["id", "text", "label", "truth", "platform", "split", "status", "votes"]
     table = table[columns].astype({"label": np.int64, "truth": np.int64}).reset_index(drop=True)
     return Corpus(name, table, tuple(label_names), language, tuple(notes))

@@ -6,7 +6,6 @@ address; :func:`load` never touches the network. Either kind of files, as publis
 and the finished corpus is held against a checksum too.
 """
 
-import gzip
 import hashlib
 import os
 import tomllib
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from paperkit import paths
+from paperkit.corpora.archive import unpack
 from paperkit.corpora.corpus import CORE, Corpus, Note, assemble
 from paperkit.corpora.download import Unreachable, download, sha256_of
 from paperkit.corpora.readers import READERS
@@ -30,7 +30,7 @@ class Source:
     """One file of a corpus."""
 
     path: str
-    """``corpus/file``: where it lies below a data folder, the downloads, or a mirror."""
+    """``folder/file``: where it lies below a data folder, the downloads, or a mirror."""
     sha256: str
     bytes: int
     address: str = ""
@@ -39,33 +39,51 @@ class Source:
 
 @dataclass(frozen=True)
 class Entry:
-    """One corpus of the manifest; see the comments there."""
+    """One corpus of the manifest, or one source of plain text; see the comments there."""
 
     name: str
     title: str
     stands_for: str
     language: str
-    rows: int
     licence: str
     citation: str
-    prepared_sha256: str
+    rows: int = 0
+    prepared_sha256: str = ""
     upstream: tuple[Source, ...] = ()
     repacked: tuple[Source, ...] = ()
+    parsed: tuple[Source, ...] = ()
     parts: tuple[str, ...] = ()
+    files: str = ""
+    kind: str = "corpus"
+
+    @property
+    def kinds(self) -> tuple[tuple[Source, ...], ...]:
+        """The sets of files of which one is enough, in the order in which they are looked for."""
+        return tuple(kind for kind in (self.parsed, self.repacked, self.upstream) if kind)
+
+    @property
+    def folder(self) -> str:
+        """Where the files lie below a data folder."""
+        return os.path.commonpath([os.path.dirname(file.path) for kind in self.kinds for file in kind])
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The entries whose files this one is made of."""
+        return self.parts or (self.files or self.name,)
 
     @property
     def bytes(self) -> int:
         """Size of the download."""
-        return sum(file.bytes for file in self.upstream) + sum(manifest()[part].bytes for part in self.parts)
+        return sum(file.bytes for owner in self.owners for file in manifest()[owner].upstream)
 
 
 @cache
 def manifest() -> dict[str, Entry]:
-    """Every public corpus by name."""
+    """Every public corpus and source of plain text by name."""
     with open(paths.DATA / "manifest.toml", "rb") as file:
         entries = tomllib.load(file)
     for name, entry in entries.items():
-        for kind in ("upstream", "repacked"):
+        for kind in ("upstream", "repacked", "parsed"):
             entry[kind] = tuple(Source(**source) for source in entry.get(kind, ()))
         entry["parts"] = tuple(entry.get("parts", ()))
         entries[name] = Entry(name, **entry)
@@ -74,7 +92,7 @@ def manifest() -> dict[str, Entry]:
 
 def names() -> tuple[str, ...]:
     """Names of the public corpora."""
-    return tuple(manifest())
+    return tuple(name for name, entry in manifest().items() if entry.kind == "corpus")
 
 
 def _folders() -> list[tuple[str, Path]]:
@@ -93,39 +111,45 @@ def _folders() -> list[tuple[str, Path]]:
 
 def _lying(source: Source, folder: Path) -> Path | None:
     """The file in its corpus' folder or loose in the data folder."""
-    for path in (folder / source.path, folder / Path(source.path).name):
-        if path.is_file():
-            return path
-    return None
+    path, loose = folder / source.path, folder / Path(source.path).name
+    if path.is_file():
+        return path
+    # files of several corpora are called train.json or the like: a loose one of another size is another's
+    return loose if loose.is_file() and loose.stat().st_size == source.bytes else None
 
 
 def _located(entry: Entry) -> dict[Source, Path] | None:
     """A complete set of files of one corpus, of one kind, from one place; not verified yet."""
     for _, folder in _folders():
-        for kind in (entry.repacked, entry.upstream):
+        for kind in entry.kinds:
             found = {source: path for source in kind if (path := _lying(source, folder))}
-            if kind and len(found) == len(kind):
+            if len(found) == len(kind):
                 return found
     return None
 
 
 def _read(entry: Entry) -> dict[str, bytes]:
-    """Verified and unpacked content of one corpus' files, by file name."""
+    """Verified and unpacked content of one corpus' files, by their names below its folder."""
     located = _located(entry)
     if located is None:
         searched = " nor in ".join(f"{name} ({folder})" for name, folder in _folders())
+        if not entry.upstream:
+            raise InputError(
+                f"{entry.name} is not on this machine: {entry.kinds[0][0].path} is neither in {searched}, and is not "
+                "published in this form; PAPERKIT_DATA=folder reads a copy"
+            )
         raise InputError(
-            f"corpus {entry.name} is not on this machine, neither as {entry.upstream[0].path} nor repacked, "
+            f"{entry.kind} {entry.name} is not on this machine, neither as {entry.upstream[0].path} nor repacked, "
             f"in {searched}: `make data` downloads it ({entry.bytes / 1e6:.1f} MB), or "
             "`PAPERKIT_DATA=folder make paper DATA=public` reads a copy"
         )
-    contents = {}
+    contents: dict[str, bytes] = {}
     for source, path in located.items():
         content = path.read_bytes()
         _verify(path, hashlib.sha256(content).hexdigest(), source)
-        contents[Path(source.path).name.removesuffix(".gz")] = (
-            gzip.decompress(content) if path.suffix == ".gz" else content
-        )
+        for name, unpacked in unpack(source.path.removeprefix(entry.folder + "/"), content).items():
+            # an archive may hold the folder or what lies in it
+            contents[name.removeprefix(Path(entry.folder).name + "/")] = unpacked
     return contents
 
 
@@ -138,14 +162,14 @@ def _verify(path: Path, got: str, source: Source) -> None:
 
 
 def fetch(wanted: Iterable[str] | None = None) -> None:
-    """Download the files of some public corpora, of all by default; those present and right are left alone.
+    """Download the files of some public corpora and sources of text, of all by default; those that are here stay.
 
     Prints one line per file. One corpus that fails does not keep the others from being fetched.
 
     Raises:
         InputError: unknown name, or some corpus could not be had; the sentence says why.
     """
-    wanted = list(dict.fromkeys(part for name in wanted or names() for part in _entry(name).parts or (name,)))
+    wanted = list(dict.fromkeys(owner for name in wanted or manifest() for owner in _entry(name).owners))
     silent: set[str] = set()
     failures = []
     for name in wanted:
@@ -172,7 +196,11 @@ def _fetch_one(entry: Entry, silent: set[str]) -> None:
             _verify(path, sha256_of(path), source)  # somebody else's copy is not ours to replace
 
     reasons = []
-    for base, sources in _ways(entry):
+    ways = _ways(entry)
+    if not ways:
+        print(f"{entry.name}: not published in this form; a copy (PAPERKIT_DATA) or a mirror has it", flush=True)
+        return
+    for base, sources in ways:
         try:
             for source in sources:
                 _fetch_file(f"{base}/{source.path}" if base else source.address, source, ours, silent)
@@ -194,8 +222,8 @@ def _ways(entry: Entry) -> list[tuple[str, tuple[Source, ...]]]:
         raise InputError(
             f"PAPERKIT_MIRROR={mirror}: expected an http:// or https:// address; a folder goes in PAPERKIT_DATA"
         )
-    mirrored = [(mirror, entry.repacked), (mirror, entry.upstream)] if mirror else []
-    return [*((base, sources) for base, sources in mirrored if sources), ("", entry.upstream)]
+    ways = [(mirror, kind) for kind in entry.kinds] if mirror else []
+    return [*ways, ("", entry.upstream)] if entry.upstream else ways
 
 
 def _fetch_file(address: str, source: Source, folder: Path, silent: set[str]) -> None:
@@ -214,9 +242,10 @@ def _fetch_file(address: str, source: Source, folder: Path, silent: set[str]) ->
     print(f"{source.path}: {source.bytes / 1e6:.1f} MB from {host}, verified", flush=True)
 
 
-def _entry(name: str) -> Entry:
-    if name not in manifest():
-        raise InputError(f"there is no public corpus {name!r}: accepted are {', '.join(names())}")
+def _entry(name: str, kind: str = "") -> Entry:
+    accepted = [each for each, entry in manifest().items() if kind in ("", entry.kind)]
+    if name not in accepted:
+        raise InputError(f"there is no public {kind or 'corpus'} {name!r}: accepted are {', '.join(accepted)}")
     return manifest()[name]
 
 
@@ -225,23 +254,34 @@ def prepare(name: str) -> Corpus:
 
     A pool is deduplicated and split as a whole, so that no text is in two splits across its parts.
     """
-    entry = _entry(name)
-    rows, labels = zip(*(READERS[part](_read(manifest()[part])) for part in entry.parts or (name,)), strict=True)
-    table = pd.concat(rows, ignore_index=True)
-    corpus = assemble(name, table, labels[0], entry.language)
+    entry = _entry(name, "corpus")
+    rows = [
+        READERS[part](_read(manifest()[owner]))
+        for part, owner in zip(entry.parts or (name,), entry.owners, strict=True)
+    ]
+    table = pd.concat([each.table for each in rows], ignore_index=True)
+    notes = [note for each in rows for note in each.notes]
+    corpus = assemble(name, table, rows[0].label_names, entry.language, notes)
     return replace(corpus, notes=(*corpus.notes, *_noncore(corpus)))
 
 
+def files(name: str) -> dict[str, bytes]:
+    """Verified and unpacked content of a source of plain text, by file name; never from the network.
+
+    Raises:
+        InputError: unknown name, or files missing (the sentence gives the command that gets them) or altered.
+    """
+    return _read(_entry(name, "text"))
+
+
 def _noncore(corpus: Corpus) -> list[Note]:
-    """How many texts are not core reviews, of which kind, per class."""
-    return [
-        Note(
-            f"non-core text ({kind}): neither trained on nor tested",
-            len(rows),
-            ", ".join(f"{name} {(rows.label == label).sum()}" for label, name in enumerate(corpus.label_names)),
-        )
-        for kind, rows in corpus.table[corpus.table.status != CORE].groupby("status")
-    ]
+    """How many texts are not core texts, of which kind, per class; of more than two classes, those that have some."""
+    notes = []
+    for kind, rows in corpus.table[corpus.table.status != CORE].groupby("status"):
+        counts = [(name, (rows.label == label).sum()) for label, name in enumerate(corpus.label_names)]
+        detail = ", ".join(f"{name} {count}" for name, count in counts if count or corpus.n_classes == 2)
+        notes.append(Note(f"non-core text ({kind}): neither trained on nor tested", len(rows), detail))
+    return notes
 
 
 def load(name: str) -> Corpus:

@@ -1,5 +1,7 @@
 """How each public corpus is read from its files, as published or repacked, into the same rows.
 
+The reviews are read here, corpora of many classes in :mod:`paperkit.corpora.topics`.
+
 A reader takes the unpacked content of the files by name and returns the columns that
 :func:`paperkit.corpora.corpus.assemble` wants, in the order of the source, with the label names.
 """
@@ -7,15 +9,16 @@ A reader takes the unpacked content of the files by name and returns the columns
 import csv
 import io
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import pandas as pd
 
+from paperkit.corpora import topics
+from paperkit.corpora.corpus import Rows
 from paperkit.corpora.noncore import status_of
 
 POLARITY = ("negative", "positive")
 TONGCHENG_ROWS = 3676  # the crawler wrote Tongcheng's reviews first, then Ctrip's
-
-Rows = tuple[pd.DataFrame, tuple[str, ...]]
 
 
 def _records(contents: Mapping[str, bytes]) -> list[dict[str, str]]:
@@ -27,7 +30,7 @@ def _records(contents: Mapping[str, bytes]) -> list[dict[str, str]]:
 def _reviews(name: str, texts: list[str], labels: list[int], platforms: list[str]) -> Rows:
     # line ends within a review depend on who packed the file
     texts = [text.replace("\r\n", "\n") for text in texts]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "id": [f"{name}:{row}" for row in range(len(texts))],
             "text": texts,
@@ -35,7 +38,8 @@ def _reviews(name: str, texts: list[str], labels: list[int], platforms: list[str
             "platform": platforms,
             "status": [status_of(text, "zh") for text in texts],
         }
-    ), POLARITY
+    )
+    return Rows(table, POLARITY)
 
 
 def _read_hotels(contents: Mapping[str, bytes]) -> Rows:
@@ -70,4 +74,11 @@ READERS: dict[str, Callable[[Mapping[str, bytes]], Rows]] = {
     "ctrip-hotels": _read_hotels,
     "ctrip-sights": _read_sights,
     "laojunshan": _read_laojunshan,
+    "reuters21578": topics.read_reuters,
+    "reuters21578-alphabetical": partial(topics.read_reuters, rule="alphabetical"),
+    "r8": partial(topics.read_reuters, rule="r8"),
+    "r52": partial(topics.read_reuters, rule="r52"),
+    "exam-tree": topics.read_exams,
+    "iflytek": topics.read_iflytek,
+    "csldcp": topics.read_csldcp,
 }

@@ -7,9 +7,7 @@ same way for everybody is handled, and counted in the corpus' notes.
 import math
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -21,10 +19,8 @@ from paperkit.corpora.corpus import (
     Corpus,
     Note,
     assemble,
-    assign_splits,
     drop_unusable,
     guess_language,
-    normalise,
 )
 from paperkit.corpora.noncore import DEFAULT_PRAISE, status_of
 from paperkit.corpora.sheet import Sheet, one_line, read_sheet, refuse
@@ -46,7 +42,6 @@ SPLIT_NAMES = {
     **dict.fromkeys(("test", "测试", "测试集"), "test"),
     **dict.fromkeys(("unlabelled", "unlabeled", "未标注"), "unlabelled"),
 }
-PRIORITY = {"test": 0, "dev": 1, "train": 2, "unlabelled": 3}
 NEGATIVE = {"0", "-1", "no", "false", "neg", "negative", "bad", "消极", "差评", "负面", "负向", "负", "不满意", "否"}
 POSITIVE = {"1", "yes", "true", "pos", "positive", "good", "积极", "好评", "正面", "正向", "正", "满意", "是"}
 MOST_PLATFORMS = 20  # a guessed platform column with more values is something else
@@ -79,7 +74,7 @@ def read(
             notes.append(Note(f"column used as {role}", len(sheet), one_line(column) + how))
 
     name = slug(path)
-    table = pd.DataFrame({"row": sheet.numbers, "id": [f"{name}:{number}" for number in sheet.numbers]})
+    table = pd.DataFrame({"id": [f"{name}:{number}" for number in sheet.numbers]})
     table["text"], cut = _texts(sheet, chosen["text"])
     names, table["label"] = _labels(sheet, chosen["label"])
     table["platform"] = _platforms(sheet, chosen["platform"], name)
@@ -246,18 +241,14 @@ def _splits(sheet: Sheet, column: str) -> list[str]:
 
 
 def _finish(path: Path, table: pd.DataFrame, names: tuple[str, ...], column: str) -> tuple:
-    """Drop what cannot be used, complete the splits, leave out classes that have no row any more."""
+    """Drop what cannot be used, leave out classes that have no row any more."""
     notes = []
     if "split" in table:
         hidden = (table.split == "unlabelled") & (table.label >= 0)
         table.loc[hidden, "label"] = UNLABELLED
         table.loc[table.label < 0, "split"] = "unlabelled"
         notes.append(Note("label of a row in the unlabelled split: not used", int(hidden.sum())))
-        table["priority"] = table.split.map(PRIORITY)
-        table = table.sort_values("priority", kind="stable")  # so that of equal texts the one in test is kept
     kept, dropped = drop_unusable(table)
-    if "split" in table:
-        dropped, kept = _explain_crossing(table, kept, dropped)
     notes += dropped
 
     present = sorted(set(kept.label[kept.label >= 0]))
@@ -268,41 +259,7 @@ def _finish(path: Path, table: pd.DataFrame, names: tuple[str, ...], column: str
         refuse(path, f"{what}: expected two classes or more", column=column)
     kept["label"] = kept.label.map({old: new for new, old in enumerate(present)}).fillna(UNLABELLED).astype("int64")
     names = tuple(names[old] for old in present)
-    if "split" in kept:
-        notes += _complete(kept, names)
-    return kept.sort_values("row"), names, notes
-
-
-def _explain_crossing(table: pd.DataFrame, kept: pd.DataFrame, dropped: list[Note]) -> tuple[list[Note], pd.DataFrame]:
-    """Count texts that stood in two given splits apart from plain duplicates, and move contradicting ones to train."""
-    home = dict(zip(kept.key, kept.split, strict=True))
-    gone = table.drop(kept.index)
-    pairs = Counter(
-        (split, home[key])
-        for split, key in zip(gone.split, gone.text.map(normalise), strict=True)
-        if key and split != home[key]
-    )
-    crossing = sum(pairs.values())
-    dropped = [
-        replace(note, count=note.count - crossing) if note.reason.startswith("duplicate") else note for note in dropped
-    ]
-    detail = ", ".join(f"{count} from {split} also in {other}" for (split, other), count in sorted(pairs.items()))
-    kept = kept.copy()
-    kept.loc[kept.contradicting & (kept.label >= 0), "split"] = "train"
-    return [*dropped, Note("text in two of the given splits: kept in one", crossing, detail)], kept
-
-
-def _complete(table: pd.DataFrame, names: tuple[str, ...]) -> list[Note]:
-    """Carve the missing ones of test and dev out of the given training rows, in place."""
-    missing = [split for split in ("test", "dev") if split not in set(table.split)]
-    if not missing:
-        return []
-    training = table[table.split == "train"].assign(status=CORE)
-    carved, small = assign_splits(training, names)
-    carved = carved[carved.isin(missing)]
-    table.loc[carved.index, "split"] = carved
-    counts = Counter(carved)
-    return [*small, *(Note(f"no rows for {split} given: taken from train", counts[split]) for split in missing)]
+    return kept, names, notes
 
 
 def _check_usable(path: Path, corpus: Corpus, column: str) -> None:

@@ -283,12 +283,13 @@ def test_the_manifest_is_complete():
     for name, entry in public.manifest().items():
         assert len(entry.prepared_sha256) == 64
         assert entry.licence and entry.citation and entry.title and entry.stands_for and entry.rows
-        assert bool(entry.parts) != bool(entry.upstream)
+        assert bool(entry.parts) + bool(entry.files) + bool(entry.upstream) == 1
         for part in entry.parts or (name,):
             assert part in readers.READERS
         for file in entry.upstream:
             assert file.address.startswith("https://") and file.path.startswith(name + "/")
-        for file in (*entry.upstream, *entry.repacked):
+            assert file.address.isascii()
+        for file in (file for kind in entry.kinds for file in kind):
             assert len(file.sha256) == 64 and file.bytes > 0
     assert corpora.names() == (*corpora.EMBEDDED, *public.manifest())
 
@@ -296,7 +297,7 @@ def test_the_manifest_is_complete():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"source": "nonsense"}, "travel, or the path of a table"),
+        ({"source": "nonsense"}, "csldcp, or the path of a table"),
         ({"source": ""}, "unknown corpus ''"),
         ({"source": ".."}, "a folder"),
         ({"source": "travel", "text": "review"}, "text given for the corpus 'travel'"),
@@ -368,6 +369,6 @@ def test_the_published_form_of_the_mountain_gives_the_same_prepared_corpus(real,
     rows = readers._records({"x": gzip.decompress((real / entry.repacked[0].path).read_bytes())})
     header = ("评论时间", "IP", "用户ID", "昵称", "评论", "评分")
     content = as_csv(header, [("0.0", "", "", "", row["review"], row["score"]) for row in rows])
-    corpus_rows, labels = readers.READERS["laojunshan"]({"Comments.csv": content})
-    monkeypatch.setattr(public, "READERS", {"laojunshan": lambda _: (corpus_rows, labels)})
+    rows = readers.READERS["laojunshan"]({"Comments.csv": content})
+    monkeypatch.setattr(public, "READERS", {"laojunshan": lambda _: rows})
     assert public.load("laojunshan").checksum == entry.prepared_sha256
