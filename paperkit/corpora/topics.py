@@ -199,7 +199,7 @@ def read_exams(contents: Mapping[str, bytes]) -> Rows:
 
 
 def _from_crawl(name: str, content: bytes) -> Iterator[dict]:
-    """A theme's questions as crawled, each with its answer, which is cut off; those without knowledge points are not."""
+    """The questions of one theme as crawled, cut off before the answer; those without knowledge points are left out."""
     path = PurePosixPath(name)
     for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True):
         found = re.match(r"\[题目\](.*?)题型:.*\[知识点：\]\n(.*)$", row["item"], re.DOTALL)
