@@ -14,6 +14,7 @@ PRETRAINING = {"zh": "pretraining-zh", "en": "pretraining-en"}
 _FIELDS = ("sentence", "abst", "content")  # where FewCLUE's tasks have their text
 _SENTENCE = re.compile(r"[^。！？!?]*[。！？!?”」]*")
 _LEFT, _RIGHT = set(",.;:?!)]%"), set("([")  # written without a space before, or after
+_LOST_BIT = {at: bytes([at + 0x80]).decode("cp1252", "ignore") for at in range(0x20) if not chr(at).isspace()}
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
@@ -57,7 +58,8 @@ def _paragraphs(member: str, content: bytes) -> Iterable[str]:
         return (detokenised(token.rpartition("/")[0] for token in paragraph.split()) for paragraph in tagged)
     if folder.startswith("movie_reviews"):
         return [" ".join(detokenised(line.split()) for line in lines)]
-    return map(html.unescape, lines)
+    # in some lines typographic marks have lost their highest bit
+    return (html.unescape(line).translate(_LOST_BIT) for line in lines)
 
 
 def _decoded(line: bytes, member: str) -> str:

@@ -164,13 +164,15 @@ def read_exams(contents: Mapping[str, bytes]) -> Rows:
         rows += json_lines(contents[name]) if name.endswith(".jsonl") else _from_crawl(name, contents[name])
     counts = Counter(point for row in rows for point in row["knowledge_points"])
     first: dict[str, dict] = {}
+    blank = 0
     for row in rows:
+        if not (key := normalise(row["question"])):
+            blank += 1
+            continue
         rarest = min(row["knowledge_points"], key=lambda point: (counts[point], point))
         leaf = tree_path(row["subject"], row["theme"], rarest)
-        kept = first.setdefault(normalise(row["question"]), {**row, "leaf": leaf, "leaves": {}})
+        kept = first.setdefault(key, {**row, "leaf": leaf, "leaves": {}})
         kept["leaves"][leaf] = None
-    first.pop("", None)
-    blank = sum(not normalise(row["question"]) for row in rows)
     sizes = Counter(row["leaf"] for row in first.values())
     kept = [row for row in first.values() if sizes[row["leaf"]] >= SMALLEST_LEAF]
     names = sorted({row["leaf"] for row in kept})
@@ -197,7 +199,7 @@ def read_exams(contents: Mapping[str, bytes]) -> Rows:
 
 
 def _from_crawl(name: str, content: bytes) -> Iterator[dict]:
-    """A theme's questions as crawled, each with its answer, which is cut off; those without knowledge points are not."""
+    """The questions of one theme as crawled, cut off before the answer; those without knowledge points are left out."""
     path = PurePosixPath(name)
     for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True):
         found = re.match(r"\[题目\](.*?)题型:.*\[知识点：\]\n(.*)$", row["item"], re.DOTALL)

@@ -25,3 +25,10 @@ def public_data() -> Path:
     if not (folder / "ctrip-hotels").is_dir():
         pytest.skip("no public corpora here: set PAPERKIT_DATA to a folder that holds them")
     return folder
+
+
+@pytest.fixture
+def real(public_data, monkeypatch, watch) -> Path:
+    """The same, in use."""
+    monkeypatch.setenv("PAPERKIT_DATA", str(public_data.resolve()))
+    return public_data

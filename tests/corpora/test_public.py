@@ -279,19 +279,76 @@ def test_a_text_of_two_parts_is_in_the_pool_once(world, monkeypatch):
     assert len(pool) == 40 and leaks(pool).empty
 
 
+def test_a_corpus_may_be_read_from_the_files_of_another(world, monkeypatch, capsys):
+    entry = replace(world.entries["hotels"], name="other", upstream=(), repacked=(), files="hotels")
+    world.entries["other"] = entry
+    monkeypatch.setitem(public.READERS, "other", readers.READERS["ctrip-hotels"])
+    public.fetch(["other"])
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["hotels/hotels.csv"]
+    assert entry.bytes == world.entries["hotels"].bytes
+    other = public.prepare("other")
+    assert other.name == "other" and other.table.text.tolist() == public.prepare("hotels").table.text.tolist()
+
+
+def test_a_loose_file_of_another_corpus_is_passed_over(world, monkeypatch, tmp_path):
+    (tmp_path / "loose").mkdir()
+    (tmp_path / "loose/hotels.csv").write_bytes(b"another's, of the same name")
+    monkeypatch.setenv("PAPERKIT_DATA", str(tmp_path / "loose"))
+    with pytest.raises(InputError, match="corpus hotels is not on this machine"):
+        public.load("hotels")
+
+
+@pytest.fixture
+def words(world):
+    """A source of text that is not published in the form in which it is used: only a copy or a mirror has it."""
+    content = gzip.compress(b"one two")
+    (world.repacked / "words").mkdir()
+    (world.repacked / "words/list.txt.gz").write_bytes(content)
+    put_there = replace(world.entries["hotels"], name="words", kind="text", rows=0, upstream=())
+    world.entries["words"] = replace(put_there, repacked=(source("words/list.txt.gz", content),))
+    return world
+
+
+def test_a_text_is_no_corpus(words, monkeypatch):
+    monkeypatch.setenv("PAPERKIT_DATA", str(words.repacked))
+    assert public.files("words") == {"list.txt": b"one two"}
+    assert public.names() == ("hotels", "mountain", "pool")
+    with pytest.raises(InputError, match=r"'words': accepted are hotels, mountain, pool$"):
+        public.load("words")
+    with pytest.raises(InputError, match=r"no public text 'hotels': accepted are words$"):
+        public.files("hotels")
+    with pytest.raises(InputError, match="unknown corpus 'words'"):
+        corpora.load("words")
+
+
+def test_what_is_not_published_in_its_form_is_said_and_is_no_failure(words, monkeypatch, capsys):
+    public.fetch()
+    assert "words: not published in this form" in capsys.readouterr().out
+    with pytest.raises(
+        InputError, match=r"words is not on this machine: .* PAPERKIT_DATA=folder reads a copy"
+    ) as failure:
+        public.files("words")
+    assert "make data" not in str(failure.value)
+    monkeypatch.setenv("PAPERKIT_MIRROR", f"{words.address}/copy")
+    public.fetch(["words"])
+    assert public.files("words") == {"list.txt": b"one two"}
+
+
 def test_the_manifest_is_complete():
     for name, entry in public.manifest().items():
-        assert len(entry.prepared_sha256) == 64
-        assert entry.licence and entry.citation and entry.title and entry.stands_for and entry.rows
-        assert bool(entry.parts) + bool(entry.files) + bool(entry.upstream) == 1
-        for part in entry.parts or (name,):
-            assert part in readers.READERS
+        assert entry.licence and entry.citation and entry.title and entry.stands_for
+        assert bool(entry.parts) + bool(entry.files) + bool(entry.kinds) == 1
+        if entry.kind == "corpus":
+            assert len(entry.prepared_sha256) == 64 and entry.rows
+            assert all(part in readers.READERS for part in entry.parts or (name,))
+            assert not entry.kinds or (entry.upstream and entry.folder == name)
         for file in entry.upstream:
-            assert file.address.startswith("https://") and file.path.startswith(name + "/")
-            assert file.address.isascii()
+            assert file.address.startswith("https://") and file.address.isascii()
         for file in (file for kind in entry.kinds for file in kind):
             assert len(file.sha256) == 64 and file.bytes > 0
-    assert corpora.names() == (*corpora.EMBEDDED, *public.manifest())
+    paths = [file.path for entry in public.manifest().values() for kind in entry.kinds for file in kind]
+    assert len(set(paths)) == len(paths)
+    assert set(corpora.names()) == {*corpora.EMBEDDED, *readers.READERS, "travel"}
 
 
 @pytest.mark.parametrize(
@@ -317,12 +374,6 @@ COUNTS = {  # platform, label → rows after empty and repeated texts are droppe
     "ctrip-hotels": {("ctrip", 0): 2443, ("ctrip", 1): 5321},
     "ctrip-sights": {("ctrip", 0): 588, ("ctrip", 1): 4553},
 }
-
-
-@pytest.fixture
-def real(public_data, monkeypatch, watch):
-    monkeypatch.setenv("PAPERKIT_DATA", str(public_data.resolve()))
-    return public_data
 
 
 @pytest.mark.parametrize("name", ["ctrip-hotels", "ctrip-sights"])
