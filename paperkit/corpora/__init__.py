@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EMBEDDED", "Corpus", "Note", "fetch", "leaks", "load", "names"]
 
-EMBEDDED = ("reviews", "tickets")
+EMBEDDED = ("reviews", "tickets", "newswire")
 """Corpora that the project generates: a module of this name here has ``generate(size, seed)``."""
 
 _LAZY = {"Corpus": "corpus", "Note": "corpus", "leaks": "corpus", "fetch": "public"}
