@@ -9,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 from paperkit import paths
 from paperkit.errors import InputError
 from paperkit.text.prepare import TextOptions
+from paperkit.text.tokens import TokenOptions
 from paperkit.training.methods import Schedule
 
 DATA_KINDS = ("embedded", "public", "table")
@@ -25,26 +26,43 @@ class Profile:
     """Runs per row of the ablation tables."""
     reviews: int = 4500
     """Texts of the embedded ``reviews`` corpus; the paper has 24,190."""
+    tickets: int = 16_000
+    """Texts of the embedded ``tickets`` corpus, unlabelled ones included."""
+    newswire: int = 12_000
+    """Texts of the embedded ``newswire`` corpus, unlabelled ones included."""
+    robustness: int = 500
+    """Test texts drawn for standard and robust accuracy (paper A, SA and RA)."""
+    backbone_en: str = "mini"
+    """Encoder of English corpora; see :func:`paperkit.models.backbones.find`."""
+    backbone_zh: str = "mini"
+    """Encoder of Chinese corpora."""
     gamma: float = 2.0
     """γ of the focal model, in [0, 5]."""
     alpha: str | float | None = "inverse"
     """α of the focal model; see :class:`paperkit.training.methods.Method`."""
     text: TextOptions = field(default_factory=TextOptions)
     schedule: Schedule = field(default_factory=Schedule)
+    """Training of paper B's models."""
+    tokens: TokenOptions = field(default_factory=TokenOptions)
+    """Texts of paper A's models; the backbone is the one of the corpus' language."""
+    finetune: Schedule = field(default_factory=Schedule)
+    """Training of paper A's models."""
 
 
-PARTS = {"text": TextOptions, "schedule": Schedule}
+PARTS = {"text": TextOptions, "schedule": Schedule, "tokens": TokenOptions, "finetune": Schedule}
 
-COUNTS = ("seeds", "ablation_seeds", "reviews", "max_length", "min_count", "vector_size", "window", "vector_epochs",
+COUNTS = ("seeds", "ablation_seeds", "reviews", "tickets", "newswire", "robustness",
+          "max_length", "min_count", "vector_size", "window", "vector_epochs",
           "epochs", "batch_size", "threads")  # fmt: skip
 RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
     "gamma": (0, math.inf), "alpha": (0, 1), "learning_rate": (0, math.inf), "warmup": (0, 1),
-    "weight_decay": (0, math.inf), "clip": (0, math.inf), "dropout": (0, 0.99),
+    "weight_decay": (0, math.inf), "head_learning_rate": (0, math.inf), "patience": (0, math.inf),
+    "clip": (0, math.inf), "dropout": (0, 0.99),
 }  # fmt: skip
 CHOICES = {
     "alpha": ("inverse",), "stop_words": ("keep-negations", "literal", "none"), "vocabulary": ("train", "all"),
     "algorithm": ("cbow", "skip-gram"), "select": ("accuracy", "f1_macro", "loss"), "device": ("cpu", "cuda", "auto"),
-    "dtype": ("float32", "bfloat16"),
+    "dtype": ("float32", "bfloat16"), "pooling": ("cls", "mean"),
 }  # fmt: skip
 
 
@@ -63,7 +81,8 @@ def load(name: str, kind: str = "embedded", overrides: dict[str, Any] | None = N
 
     Args:
         kind: ``"embedded"``, ``"public"`` or ``"table"``.
-        overrides: field name to value; a field of ``text`` or ``schedule`` is named alone, ``{"epochs": 5}``.
+        overrides: field name to value. A field of ``text`` or ``schedule`` (paper B) is named alone, ``{"epochs": 5}``; one
+            of ``tokens`` or ``finetune`` (paper A) with its part, ``{"finetune.epochs": 5}``.
 
     Raises:
         InputError: an unknown profile or field, or a value of the wrong type, with what is accepted.
@@ -77,26 +96,37 @@ def load(name: str, kind: str = "embedded", overrides: dict[str, Any] | None = N
     for layer, where in ((table, name), (variants[kind], f"{name}.{kind}")):
         flat = {k: v for k, v in layer.items() if k not in PARTS}
         for part in PARTS:
-            flat |= layer.get(part, {})
+            flat |= {f"{part}.{name}": value for name, value in layer.get(part, {}).items()}
         profile = override(profile, flat, f"profiles.toml [{where}]")
     return override(profile, overrides or {}, "an override")
 
 
 def override(profile: Profile, values: dict[str, Any], where: str) -> Profile:
     """``profile`` with some fields replaced; ``where`` names the source of the values in error messages."""
-    for name, value in values.items():
-        owner = next((cls for cls in (Profile, *PARTS.values()) if name in _settable(cls)), None)
-        if owner is None:
-            known = sorted(field for cls in (Profile, *PARTS.values()) for field in _settable(cls))
-            raise InputError(f"{where} sets {name!r}, which is no setting; accepted are {', '.join(known)}")
+    for given, value in values.items():
+        part, name = _place(given, where)
+        owner = PARTS.get(part, Profile)
         value = _typed(name, value, get_type_hints(owner)[name], where)
         _check_range(name, value, where)
-        if owner is Profile:
-            profile = replace(profile, **{name: value})
-        else:
-            part = next(key for key, cls in PARTS.items() if cls is owner)
+        if part:
             profile = replace(profile, **{part: replace(getattr(profile, part), **{name: value})})
+        else:
+            profile = replace(profile, **{name: value})
     return profile
+
+
+def _place(given: str, where: str) -> tuple[str, str]:
+    """The part ("" for the profile itself) and the field that a setting means."""
+    places = {name: ("", name) for name in _settable(Profile)}
+    for part in ("text", "schedule"):  # paper B's settings may be named without their part
+        places |= {name: (part, name) for name in _settable(PARTS[part])}
+    for part, cls in PARTS.items():
+        places |= {f"{part}.{name}": (part, name) for name in _settable(cls)}
+    if given not in places or given == "tokens.backbone":
+        known = sorted(name for name in places if name.partition(".")[0] not in ("text", "schedule"))
+        known.remove("tokens.backbone")  # backbone_en and backbone_zh say it
+        raise InputError(f"{where} sets {given!r}, which is no setting; accepted are {', '.join(known)}")
+    return places[given]
 
 
 def _settable(cls: type) -> set[str]:

@@ -16,9 +16,11 @@ from safetensors.numpy import load_file
 
 from paperkit import code, corpora
 from paperkit.corpora.corpus import Corpus
+from paperkit.models import backbones
 from paperkit.progress import progress_bar
 from paperkit.store import Store, key
 from paperkit.text.prepare import TextOptions, words_identity
+from paperkit.text.tokens import TokenOptions
 from paperkit.training.methods import Method, Schedule
 
 KIND = "runs"
@@ -53,10 +55,10 @@ class RunSpec:
     """Everything that determines a run."""
 
     source: Source
-    train_on: str
-    """The platform whose training texts are used."""
+    train_on: str | None
+    """The platform whose training texts are used; None for all."""
     method: Method
-    text: TextOptions
+    text: TextOptions | TokenOptions
     schedule: Schedule
     seed: int
 
@@ -65,18 +67,22 @@ class RunSpec:
         """What the store knows the run by: content, code and numerics, but neither file names nor the method's name."""
         method = asdict(self.method)
         del method["name"]
-        network = self.method.seeded
         return {
             "corpus": self.source.load().checksum,
             "train_on": self.train_on,
             "method": method,
-            "text": asdict(self.text),
-            "words": key(words_identity(self.source.load(), self.text.stop_words)),
-            "schedule": asdict(self.schedule) if network else None,
-            "seed": self.seed if network else None,
+            "text": self._text_identity(),
+            "schedule": asdict(self.schedule) if self.method.network else None,
+            "seed": self.seed if self.method.seeded else None,
             "code": code.digest("paperkit.training.execute"),
             "numerics": numerics(self.schedule.device),
         }
+
+    def _text_identity(self) -> dict:
+        options = asdict(self.text)
+        if isinstance(self.text, TokenOptions):
+            return options | {"backbone": backbones.find(self.text.backbone).identity}
+        return options | {"words": key(words_identity(self.source.load(), self.text.stop_words))}
 
     def find(self, store: Store) -> "Run | None":
         """The finished run, or None."""
@@ -106,14 +112,14 @@ class Run:
         """``rows`` of the corpus that were predicted, and their ``logits`` ``(rows, K)``."""
         return load_file(self.folder / "outputs.safetensors")
 
-    def on(self, platform: str, split: str = "test") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows, labels and logits of the texts of ``platform`` that this run was tested on.
+    def on(self, platform: str | None, split: str = "test") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, labels and logits of the texts of ``platform`` (None: of all) that this run was tested on.
 
         Of the platform trained on these are its test texts (or its dev texts), of another one all labelled texts.
         """
         table = self.spec.source.load().table
         rows = self.outputs["rows"]
-        chosen = table.platform.to_numpy()[rows] == platform
+        chosen = (table.platform.to_numpy()[rows] == platform) | (platform is None)
         if platform == self.spec.train_on:
             chosen &= table.split.to_numpy()[rows] == split
         return rows[chosen], table.label.to_numpy()[rows[chosen]], self.outputs["logits"][chosen]
@@ -127,7 +133,7 @@ def numerics(device: str) -> dict[str, str]:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     chip = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
-    packages = code.versions("torch", "numpy", "scikit-learn", "gensim", "jieba")
+    packages = code.versions("torch", "transformers", "numpy", "scikit-learn", "gensim", "jieba")
     return packages | {
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -180,8 +186,9 @@ def in_good_order(specs: Iterable[RunSpec]) -> list[RunSpec]:
 
     def cost(spec: RunSpec) -> int:
         table = spec.source.load().table
-        texts = table[(table.platform == spec.train_on) & (table.split == "train")].text
-        return -int(texts.str.len().sum()) * (spec.schedule.epochs if spec.method.seeded else 1)
+        mine = (table.platform == spec.train_on) | (spec.train_on is None)
+        texts = table[mine & (table.split == "train")].text
+        return -int(texts.str.len().sum() * spec.method.labelled) * (spec.schedule.epochs if spec.method.network else 1)
 
     return sorted(specs, key=cost)
 

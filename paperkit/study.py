@@ -12,6 +12,7 @@ from paperkit.profiles import Profile
 from paperkit.runs import Run, RunSpec, Source
 from paperkit.store import Store
 from paperkit.text.prepare import Prepared, prepare
+from paperkit.text.tokens import TokenOptions
 from paperkit.training.methods import Method, ablations, paper_b, references
 
 
@@ -58,13 +59,24 @@ class Study:
         if self.kind == "embedded":
             return Source("reviews", size=self.profile.reviews, **columns)
         if self.kind == "public":
-            return Source("travel", **columns)  # which refuses columns: they are for a table, perhaps its name is missing
+            return Source(
+                "travel", **columns
+            )  # which refuses columns: they are for a table, perhaps its name is missing
         return Source(str(Path(self.data).expanduser().resolve()), **columns)
 
     @property
     def corpus(self) -> Corpus:
         """Paper B's reviews."""
         return self.source.load()
+
+    @cached_property
+    def large(self) -> tuple[Source, ...]:
+        """Where paper A's corpora come from: news of many topics, and tickets under a tree of many similar labels."""
+        if self.kind == "embedded":
+            return Source("newswire", size=self.profile.newswire), Source("tickets", size=self.profile.tickets)
+        if self.kind == "public":
+            return Source("reuters21578"), Source("exam-tree")
+        return (self.source,)
 
     @property
     def name(self) -> str:
@@ -91,6 +103,18 @@ class Study:
         """One run; ``text`` overrides single :class:`~paperkit.text.prepare.TextOptions`."""
         profile = self.profile
         return RunSpec(self.source, train_on, method, replace(profile.text, **text), profile.schedule, seed)
+
+    def token_options(self, source: Source, **tokens: Any) -> TokenOptions:
+        """How the texts of one of paper A's corpora become tokens: with the encoder of its language."""
+        language = source.load().language
+        backbone = self.profile.backbone_zh if language == "zh" else self.profile.backbone_en
+        return replace(self.profile.tokens, **({"backbone": backbone} | tokens))
+
+    def large_specs(self, source: Source, method: Method, seeds: int | None = None, **tokens: Any) -> list[RunSpec]:
+        """One run per seed of a method on one of paper A's corpora; ``tokens`` overrides single options of the tokens."""
+        options = self.token_options(source, **tokens)
+        count = (seeds or self.profile.seeds) if method.seeded else 1
+        return [RunSpec(source, None, method, options, self.profile.finetune, seed) for seed in range(count)]
 
     def specs(self, method: Method, train_on: str, seeds: int | None = None, **text: Any) -> list[RunSpec]:
         """One run per seed; a reference row has one."""

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from paperkit.seeds import numpy_generator
-from paperkit.text.vocabulary import PAD, Encoded
+from paperkit.text.vocabulary import Encoded
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Batch:
     """Texts that are computed together."""
 
     ids: torch.Tensor
-    """Word numbers, int64 ``(N, T)``, padded on the right with 0; T is the longest text of the batch, at least 1."""
+    """Word numbers, int64 ``(N, T)``, padded on the right; T is the longest text of the batch, at least 1."""
     lengths: torch.Tensor
     """Words per text, int64 ``(N,)``; may be 0."""
     rows: torch.Tensor
@@ -27,11 +27,11 @@ class Batch:
 
 def collate(texts: Encoded, rows: np.ndarray) -> Batch:
     """The batch of the texts numbered ``rows``."""
-    rows = np.asarray(rows, dtype=np.int64)
+    rows = np.array(rows, dtype=np.int64)  # a copy: torch warns of arrays that cannot be written to
     lengths = texts.lengths[rows]
     columns = np.arange(max(int(lengths.max(initial=0)), 1))
     inside = columns < lengths[:, None]
-    ids = np.full(inside.shape, PAD, dtype=np.int64)
+    ids = np.full(inside.shape, texts.pad, dtype=np.int64)
     ids[inside] = texts.flat[(texts.offsets[rows][:, None] + columns)[inside]]
     return Batch(torch.from_numpy(ids), torch.from_numpy(lengths), torch.from_numpy(rows))
 

@@ -50,6 +50,10 @@ class Prepared:
     """Initial word vectors, float32 ``(V, d)``."""
     texts: Encoded
 
+    @property
+    def vocabulary_size(self) -> int:
+        return len(self.vocabulary)
+
     def usable(self, rows: np.ndarray) -> np.ndarray:
         """``rows`` without the texts of which cleaning left nothing."""
         return rows[self.texts.lengths[rows] > 0]
@@ -71,15 +75,19 @@ def words_of(corpus: Corpus, stop_words: str, store: Store) -> list[list[str]]:
     return read_lines(store.get("words", words_identity(corpus, stop_words), build) / "words.txt")
 
 
-def vector_texts(corpus: Corpus, train_on: str) -> np.ndarray:
+def vector_texts(corpus: Corpus, train_on: str | None) -> np.ndarray:
     """Rows on which vocabulary and vectors rest: core training texts of the platform, and its unlabelled texts."""
     table = corpus.table
-    mine = (table.platform == train_on) & (table.status == CORE) & table.split.isin(["train", "unlabelled"])
+    mine = (
+        ((table.platform == train_on) | (train_on is None))
+        & (table.status == CORE)
+        & table.split.isin(["train", "unlabelled"])
+    )
     return np.flatnonzero(mine)
 
 
-def prepare(corpus: Corpus, train_on: str, options: TextOptions, store: Store) -> Prepared:
-    """Words, vocabulary and vectors for training on one platform of ``corpus``; read from the store when known."""
+def prepare(corpus: Corpus, train_on: str | None, options: TextOptions, store: Store) -> Prepared:
+    """Words, vocabulary and vectors for training on one platform of ``corpus`` (None: on all); read from the store when known."""
     if options.vocabulary not in VOCABULARIES:
         raise InputError(f"vocabulary is {options.vocabulary!r}; accepted are {', '.join(map(repr, VOCABULARIES))}")
     words = words_of(corpus, options.stop_words, store)

@@ -19,6 +19,8 @@ class Encoded:
     """int32, ``(total words,)``."""
     offsets: np.ndarray
     """int64, ``(texts + 1,)``."""
+    pad: int = PAD
+    """What fills up a batch."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -75,21 +75,22 @@ def fit(
         raise InputError(f"dtype is {schedule.dtype!r}; accepted are {', '.join(map(repr, DTYPES))}")
     device = next(model.parameters()).device
     targets = torch.tensor(labels, device=device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay,
-                                  fused=True)  # fmt: skip
+    optimizer = torch.optim.AdamW(parameter_groups(model, schedule), weight_decay=schedule.weight_decay, fused=True)
     steps_per_epoch = -(-len(train_rows) // schedule.batch_size)
     total = schedule.epochs * steps_per_epoch
     progress, best = _resume(folder, model, optimizer)
 
     for epoch in range(progress.epoch, schedule.epochs):
+        if 0 < schedule.patience <= progress.epoch - 1 - progress.best:
+            break
         torch.manual_seed(derive(seed, "dropout", epoch))
         model.train()
         sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, cross-entropy, gradient norm
         for step, batch in enumerate(training_batches(texts, train_rows, schedule.batch_size, seed, epoch)):
             batch = batch.to(device)
-            rate = learning_rate(epoch * steps_per_epoch + step, total, schedule)
+            factor = rate_factor(epoch * steps_per_epoch + step, total, schedule.warmup)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = group["peak"] * factor
             logits = forward(model, batch, schedule.dtype)
             y = targets[batch.rows]
             value = loss(logits, y).mean()
@@ -133,11 +134,20 @@ def predict(model: nn.Module, texts: Encoded, rows: np.ndarray, dtype: str = "fl
     return logits
 
 
-def learning_rate(step: int, total: int, schedule: Schedule) -> float:
-    """Linear warm-up to the peak, then linear decay that would reach 0 one step after the last."""
-    warm = max(1, round(schedule.warmup * total))
+def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict]:
+    """The head (``model.output``) and everything below it, each with the peak of its learning rate."""
+    head = list(model.output.parameters())
+    ours = {id(parameter) for parameter in head}
+    body = [parameter for parameter in model.parameters() if id(parameter) not in ours]
+    rates = (schedule.learning_rate, schedule.head_learning_rate or schedule.learning_rate)
+    return [{"params": group, "lr": rate, "peak": rate} for group, rate in zip((body, head), rates, strict=True)]
+
+
+def rate_factor(step: int, total: int, warmup: float) -> float:
+    """Share of the peak learning rate: linear warm-up, then linear decay that would reach 0 one step after the last."""
+    warm = max(1, round(warmup * total))
     factor = (step + 1) / warm if step < warm else (total - step) / max(total - warm, 1)
-    return schedule.learning_rate * min(factor, 1.0)
+    return min(factor, 1.0)
 
 
 def _dev_scores(model, loss, texts, labels, rows, dtype) -> dict[str, float]:

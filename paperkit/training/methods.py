@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from paperkit.errors import InputError
 
-CLASSIFIERS = ("bilstm", "svm", "majority")
+CLASSIFIERS = ("bilstm", "encoder", "svm", "majority")
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,8 @@ class Method:
 
     name: str
     classifier: str = "bilstm"
-    """``"bilstm"``, or a reference row: ``"svm"`` (TF-IDF + linear SVM), ``"majority"`` (the most frequent class)."""
+    """``"bilstm"`` (paper B), ``"encoder"`` (paper A: a pretrained transformer), or a reference row: ``"svm"`` (TF-IDF +
+    linear SVM), ``"majority"`` (the most frequent class)."""
     attention: bool = True
     """Attention over all states, or the last states only."""
     peephole: str = "none"
@@ -26,17 +27,26 @@ class Method:
     """Train on the non-core texts as well, which the paper removes."""
     undersample: bool = False
     """Train on as many texts of each class as the smallest one has (the paper's conclusion names 欠采样)."""
+    labelled: float = 1.0
+    """Share of the training texts of each class whose labels are used, at least one each; which ones, the seed says."""
 
     def __post_init__(self):
         if self.classifier not in CLASSIFIERS:
             raise InputError(f"classifier is {self.classifier!r}; accepted are {', '.join(map(repr, CLASSIFIERS))}")
+        if not 0 < self.labelled <= 1:
+            raise InputError(f"labelled is {self.labelled}; accepted is a share above 0, up to 1")
         if isinstance(self.alpha, str) and self.alpha != "inverse":
             raise InputError(f"alpha is {self.alpha!r}; accepted are 'inverse', a number from 0 to 1, or nothing")
 
     @property
     def seeded(self) -> bool:
         """Whether another seed gives another result; reference rows have one result."""
-        return self.classifier == "bilstm"
+        return self.network or self.labelled < 1
+
+    @property
+    def network(self) -> bool:
+        """Whether it is trained by gradient steps, in epochs."""
+        return self.classifier in ("bilstm", "encoder")
 
 
 @dataclass(frozen=True)
@@ -44,11 +54,15 @@ class Schedule:
     """The training budget, the same for every model of a table."""
 
     epochs: int = 4
-    """Passes over the training texts. All are run; the weights of the best one on dev are kept (early stopping)."""
+    """Passes over the training texts, at most; the weights of the best one on dev are kept (early stopping)."""
+    patience: int = 0
+    """Stop after this many epochs without a better one; 0 runs them all."""
     batch_size: int = 64
     """Texts per step."""
     learning_rate: float = 4e-3
     """Peak of AdamW's learning rate: linear warm-up, then linear decay to 0."""
+    head_learning_rate: float | None = None
+    """The same for the layers that start from random weights on top of a pretrained encoder; as above where None."""
     warmup: float = 0.1
     """Share of the steps that warm up."""
     weight_decay: float = 0.01
@@ -56,7 +70,8 @@ class Schedule:
     clip: float = 1.0
     """Largest L2 norm of the gradient of one step."""
     dropout: tuple[float, float, float] = (0.3, 0.3, 0.5)
-    """On word vectors, LSTM output and sentence representation (Zhou et al. 2016)."""
+    """On word vectors, LSTM output and sentence representation (Zhou et al. 2016). An encoder uses the last alone, within
+    and on its output."""
     select: str = "accuracy"
     """What the best epoch is best at, on dev: ``"accuracy"``, ``"f1_macro"`` or ``"loss"`` (cross-entropy, lowest)."""
     device: str = "cpu"
@@ -88,6 +103,10 @@ def ablations(focal: Method) -> dict[str, tuple[Method, dict[str, str]]]:
         "literal stop list": (focal, {"stop_words": "literal"}),
         "no stop list": (focal, {"stop_words": "none"}),
     }
+
+
+BASELINE = Method("Baseline", classifier="encoder")
+"""Paper A's Baseline: a pretrained encoder, fine-tuned on the labelled texts alone."""
 
 
 def references() -> tuple[Method, ...]:

@@ -1,0 +1,64 @@
+"""A corpus as token numbers of a pretrained encoder's own tokeniser; computed once per corpus and kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from paperkit import code
+from paperkit.corpora.corpus import Corpus
+from paperkit.models import backbones
+from paperkit.store import Store
+from paperkit.text.vocabulary import Encoded
+
+
+@dataclass(frozen=True)
+class TokenOptions:
+    """How texts become tokens, and of which encoder."""
+
+    backbone: str = "mini"
+    """``"mini"``, ``"mini-random"``, ``"minilm"``, a folder, or a model of the hub; see :mod:`paperkit.models.backbones`."""
+    max_length: int = 128
+    """Tokens kept of a text, the first and last special ones included."""
+    pooling: str = "mean"
+    """``"mean"`` over the tokens, or ``"cls"``, the state of the first one."""
+
+
+@dataclass(frozen=True)
+class Tokenised:
+    """The token numbers of a corpus. Row ``i`` is row ``i`` of ``corpus.table``."""
+
+    texts: Encoded
+    vocabulary_size: int
+
+    def usable(self, rows: np.ndarray) -> np.ndarray:
+        """All of ``rows``: the special tokens are left of any text."""
+        return rows
+
+
+def tokenise(corpus: Corpus, options: TokenOptions, store: Store) -> Tokenised:
+    """Every text of ``corpus``, cut at ``max_length`` with the closing token kept."""
+    backbone = backbones.find(options.backbone)
+
+    def build(folder: Path) -> None:
+        tokeniser, pad = backbone.tokeniser()
+        tokeniser.enable_truncation(options.max_length)
+        encodings = tokeniser.encode_batch_fast(corpus.table.text.tolist())
+        offsets = np.zeros(len(encodings) + 1, dtype=np.int64)
+        np.cumsum([len(encoding.ids) for encoding in encodings], out=offsets[1:])
+        flat = np.fromiter((i for encoding in encodings for i in encoding.ids), np.int32, int(offsets[-1]))
+        sizes = np.array([pad, tokeniser.get_vocab_size()], dtype=np.int64)
+        save_file({"flat": flat, "offsets": offsets, "sizes": sizes}, folder / "tokens.safetensors")
+
+    identity = {"corpus": corpus.checksum, "tokeniser": tokeniser_identity(options), "max_length": options.max_length,
+                "code": code.digest("paperkit.text.tokens"), "numerics": code.versions("tokenizers")}  # fmt: skip
+    arrays = load_file(store.get("tokens", identity, build) / "tokens.safetensors")
+    pad, size = arrays["sizes"].tolist()
+    return Tokenised(Encoded(arrays["flat"], arrays["offsets"], pad), size)
+
+
+def tokeniser_identity(options: TokenOptions) -> dict:
+    """What the tokens rest on: the tokeniser's files, not the weights."""
+    identity = backbones.find(options.backbone).identity
+    return {name: value for name, value in identity.items() if name.startswith(("tokenizer", "vocab", "merges"))}
