@@ -3,7 +3,7 @@
 import math
 import tomllib
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, get_args, get_type_hints
 
 from paperkit import paths
@@ -45,7 +45,9 @@ class Profile:
     """Training of paper B's models."""
     tokens: TokenOptions = field(default_factory=TokenOptions)
     """Texts of paper A's models; the backbone is the one of the corpus' language."""
-    finetune: Schedule = field(default_factory=Schedule)
+    finetune: Schedule = field(default_factory=partial(
+        Schedule, epochs=5, batch_size=32, learning_rate=5e-4, head_learning_rate=2e-3, dropout=(0.0, 0.0, 0.1), dtype="auto"
+    ))  # fmt: skip
     """Training of paper A's models."""
 
 
@@ -62,7 +64,7 @@ RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
 CHOICES = {
     "alpha": ("inverse",), "stop_words": ("keep-negations", "literal", "none"), "vocabulary": ("train", "all"),
     "algorithm": ("cbow", "skip-gram"), "select": ("accuracy", "f1_macro", "loss"), "device": ("cpu", "cuda", "auto"),
-    "dtype": ("float32", "bfloat16"), "pooling": ("cls", "mean"),
+    "dtype": ("float32", "bfloat16", "auto"), "pooling": ("cls", "mean"),
 }  # fmt: skip
 
 
@@ -106,8 +108,8 @@ def override(profile: Profile, values: dict[str, Any], where: str) -> Profile:
     for given, value in values.items():
         part, name = _place(given, where)
         owner = PARTS.get(part, Profile)
-        value = _typed(name, value, get_type_hints(owner)[name], where)
-        _check_range(name, value, where)
+        value = _typed(value, get_type_hints(owner)[name], f"{where} sets {given}")
+        _check_range(name, value, f"{where} sets {given}")
         if part:
             profile = replace(profile, **{part: replace(getattr(profile, part), **{name: value})})
         else:
@@ -133,7 +135,7 @@ def _settable(cls: type) -> set[str]:
     return {field.name for field in fields(cls)} - {"name", *PARTS}
 
 
-def _typed(name: str, value: Any, hint: Any, where: str) -> Any:
+def _typed(value: Any, hint: Any, what: str) -> Any:
     """``value`` if it fits the annotation; an int stands for a float, a list for a tuple, ``"none"`` for nothing."""
     accepted = get_args(hint) if type(None) in get_args(hint) else (hint,)
     if value == "none" and type(None) in accepted:
@@ -142,17 +144,17 @@ def _typed(name: str, value: Any, hint: Any, where: str) -> Any:
         length = len(get_args(accepted[0]))
         if isinstance(value, list | tuple) and len(value) == length and all(_is_number(v) for v in value):
             return tuple(float(v) for v in value)
-        raise InputError(f"{where} sets {name} to {value!r}; accepted is a list of {length} numbers")
+        raise InputError(f"{what} to {value!r}; accepted is a list of {length} numbers")
     for kind in accepted:
         if kind is float and _is_number(value):
             return float(value)
         if type(value) is kind:
             return value
     kinds = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in accepted)
-    raise InputError(f"{where} sets {name} to {value!r}, of type {type(value).__name__}; accepted is {kinds}")
+    raise InputError(f"{what} to {value!r}, of type {type(value).__name__}; accepted is {kinds}")
 
 
-def _check_range(name: str, value: Any, where: str) -> None:
+def _check_range(name: str, value: Any, what: str) -> None:
     """Refuse what would be found out only after minutes of training, or never."""
     low, high = RANGES.get(name, (-math.inf, math.inf))
     if isinstance(value, str):
@@ -164,7 +166,7 @@ def _check_range(name: str, value: Any, where: str) -> None:
         accepted = [repr(choice) for choice in CHOICES.get(name, ())]
         if name in RANGES:
             accepted.append(f"a number from {low:g} " + ("up" if high == math.inf else f"to {high:g}"))
-        raise InputError(f"{where} sets {name} to {value!r}; accepted is {' or '.join(accepted)}")
+        raise InputError(f"{what} to {value!r}; accepted is {' or '.join(accepted)}")
 
 
 def _is_number(value: Any) -> bool:

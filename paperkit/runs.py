@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -22,6 +21,7 @@ from paperkit.store import Store, key
 from paperkit.text.prepare import TextOptions, words_identity
 from paperkit.text.tokens import TokenOptions
 from paperkit.training.methods import Method, Schedule
+from paperkit.training.numerics import numerics, resolve_dtype
 
 KIND = "runs"
 
@@ -72,11 +72,14 @@ class RunSpec:
             "train_on": self.train_on,
             "method": method,
             "text": self._text_identity(),
-            "schedule": asdict(self.schedule) if self.method.network else None,
+            "schedule": self._schedule_identity() if self.method.network else None,
             "seed": self.seed if self.method.seeded else None,
             "code": code.digest("paperkit.training.execute"),
             "numerics": numerics(self.schedule.device),
         }
+
+    def _schedule_identity(self) -> dict:
+        return asdict(self.schedule) | {"dtype": resolve_dtype(self.schedule.dtype, self.schedule.device)}
 
     def _text_identity(self) -> dict:
         options = asdict(self.text)
@@ -123,23 +126,6 @@ class Run:
         if platform == self.spec.train_on:
             chosen &= table.split.to_numpy()[rows] == split
         return rows[chosen], table.label.to_numpy()[rows[chosen]], self.outputs["logits"][chosen]
-
-
-@lru_cache(maxsize=4)
-def numerics(device: str) -> dict[str, str]:
-    """What can change the last digits of a result."""
-    import torch
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    chip = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
-    packages = code.versions("torch", "transformers", "numpy", "scikit-learn", "gensim", "jieba")
-    return packages | {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "device": device,
-        "chip": chip,
-    }
 
 
 def get(specs: Sequence[RunSpec], store: Store | None = None, workers: int | None = None) -> list[Run]:

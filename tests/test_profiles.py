@@ -32,7 +32,8 @@ def test_there_are_exactly_three():
 def test_every_profile_loads_for_every_kind_of_data(name, kind):
     profile = load(name, kind)
     assert profile.name == name and profile.seeds >= 2 and profile.ablation_seeds >= 2
-    assert {type(value) for value in asdict(profile.schedule).values()} <= {int, float, str, tuple}
+    for schedule in (profile.schedule, profile.finetune):
+        assert {type(value) for value in asdict(schedule).values()} <= {int, float, str, tuple, type(None)}
     assert profile == load(name, kind, {})
 
 
@@ -60,6 +61,7 @@ def test_a_variant_for_one_kind_of_data_changes_what_it_names_and_nothing_else()
         ({"vector_size": 7}, lambda p: p.text.vector_size == 7),
         ({"epochs": 9}, lambda p: p.schedule.epochs == 9),
         ({"dropout": [0, 0.5, 0]}, lambda p: p.schedule.dropout == (0.0, 0.5, 0.0)),
+        ({"schedule.epochs": 9}, lambda p: p.schedule.epochs == 9),
         ({"dtype": "bfloat16", "seeds": 4}, lambda p: (p.schedule.dtype, p.seeds) == ("bfloat16", 4)),
     ],
 )
@@ -67,7 +69,16 @@ def test_an_override_reaches_its_place_and_no_other(overrides, where):
     plain, changed = load("smoke"), load("smoke", overrides=overrides)
     assert where(changed)
     back = {name: value for part in (plain, plain.text, plain.schedule) for name, value in vars(part).items()}
+    back |= {f"schedule.{name}": value for name, value in vars(plain.schedule).items()}
     assert profiles.override(changed, {name: back[name] for name in overrides}, "here") == plain
+
+
+def test_settings_of_paper_a_are_named_with_their_part():
+    plain = load("smoke")
+    changed = load("smoke", overrides={"finetune.epochs": 9, "tokens.max_length": 33, "backbone_en": "tiny"})
+    assert (changed.finetune.epochs, changed.tokens.max_length, changed.backbone_en) == (9, 33, "tiny")
+    assert changed.schedule == plain.schedule and changed.text == plain.text and changed.backbone_zh == plain.backbone_zh
+    assert "sets 'tokens.backbone', which is no setting" in refused({"tokens.backbone": "tiny"})
 
 
 @pytest.mark.parametrize(("name", "whole"), [("gamma", 3), ("learning_rate", 1), ("warmup", 0), ("alpha", 1)])
@@ -92,8 +103,9 @@ def test_an_unknown_setting_is_refused_and_the_sentence_lists_all_there_are():
     sentence = refused({"epoch": 3})
     assert sentence.startswith("an override sets 'epoch', which is no setting; accepted are ")
     listed = set(sentence.rpartition("accepted are ")[2].split(", "))
-    known = {field.name for owner in (Profile, *PARTS.values()) for field in fields(owner)} - {"name", *PARTS}
-    assert listed == known
+    known = {field.name for owner in (Profile, PARTS["text"], PARTS["schedule"]) for field in fields(owner)}
+    known |= {f"{part}.{field.name}" for part in ("tokens", "finetune") for field in fields(PARTS[part])}
+    assert listed == known - {"name", *PARTS, "tokens.backbone"}
 
 
 @pytest.mark.parametrize("name", ["name", "text", "schedule"])
@@ -128,7 +140,7 @@ def test_what_holds_settings_is_no_setting(name):
         ({"alpha": "half"}, "an override sets alpha to 'half'; accepted is 'inverse' or a number from 0 to 1"),
         ({"warmup": 2}, "an override sets warmup to 2.0; accepted is a number from 0 to 1"),
         ({"device": "tpu"}, "an override sets device to 'tpu'; accepted is 'cpu' or 'cuda' or 'auto'"),
-        ({"dtype": "float16"}, "an override sets dtype to 'float16'; accepted is 'float32' or 'bfloat16'"),
+        ({"dtype": "float16"}, "an override sets dtype to 'float16'; accepted is 'float32' or 'bfloat16' or 'auto'"),
     ],
     ids=str,
 )
@@ -139,7 +151,7 @@ def test_a_wrong_value_is_refused(overrides, sentence):
 def test_a_wrong_file_is_refused_by_the_name_of_its_table(monkeypatch):
     monkeypatch.setattr(profiles, "_read", lambda: {"smoke": {"public": {"schedule": {"epochs": 0}}}})
     assert load("smoke").schedule.epochs > 0
-    with pytest.raises(InputError, match=r"^profiles\.toml \[smoke\.public\] sets epochs to 0; accepted is"):
+    with pytest.raises(InputError, match=r"^profiles\.toml \[smoke\.public\] sets schedule\.epochs to 0; accepted is"):
         load("smoke", "public")
 
 
@@ -148,4 +160,5 @@ def test_what_is_accepted_here_is_what_is_accepted_where_it_is_used():
     assert set(CHOICES["vocabulary"]) == set(VOCABULARIES)
     assert set(CHOICES["select"]) == set(loop.SELECT)
     known = {field.name for owner in (Profile, *PARTS.values()) for field in fields(owner)}
-    assert {*CHOICES, *RANGES} == known - {"name", *PARTS}, "every setting has a range or a list of choices"
+    free = {"backbone", "backbone_en", "backbone_zh"}  # any folder or name; found or refused when the runs are planned
+    assert {*CHOICES, *RANGES} == known - {"name", *PARTS, *free}, "every setting has a range or a list of choices"

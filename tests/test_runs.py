@@ -18,6 +18,7 @@ from paperkit.text import words
 from paperkit.text.prepare import TextOptions
 from paperkit.training import execute
 from paperkit.training.methods import Schedule, paper_b, references
+from paperkit.training.numerics import numerics
 from tests.tiny import tiny_table
 
 PLAIN, ATTENTION, FOCAL = paper_b(2.0, "inverse")
@@ -213,10 +214,10 @@ def test_a_reference_row_has_one_run(spec):
 
 
 def test_numerics_name_what_can_change_a_digit():
-    found = runs.numerics("cpu")
+    found = numerics("cpu")
     assert set(found) >= {"torch", "numpy", "scikit-learn", "gensim", "jieba", "python", "machine", "device", "chip"}
     assert found["device"] == "cpu" and found["torch"] == code.versions("torch")["torch"]
-    assert runs.numerics("auto")["device"] in ("cpu", "cuda")
+    assert numerics("auto")["device"] in ("cpu", "cuda")
 
 
 def test_a_spec_travels(spec):

@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from paperkit import __version__, code, paths
 from paperkit.errors import InputError
 from paperkit.exhibits import style, tables
-from paperkit.runs import Run, numerics
+from paperkit.runs import Run
 from paperkit.store import write_atomically
 from paperkit.study import Study
+from paperkit.training.numerics import numerics
 
 
 @dataclass

@@ -20,8 +20,8 @@ from paperkit.corpora.plain import PRETRAINING
 from paperkit.pretraining import text, tokenizer, train
 from paperkit.pretraining.export import export
 from paperkit.pretraining.stream import Stream, encode
-from paperkit.runs import numerics
 from paperkit.store import Store, key
+from paperkit.training.numerics import numerics
 
 TOKENIZER, STREAMS, FACTS = "tokenizer.json", "streams.safetensors", "text.json"
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from paperkit.text.prepare import Prepared, TextOptions, prepare
 from paperkit.text.tokens import Tokenised, TokenOptions, tokenise
 from paperkit.training import loop
 from paperkit.training.methods import Method, Schedule
+from paperkit.training.numerics import resolve_device, resolve_dtype
 
 RESULT, OUTPUTS, WEIGHTS = "run.json", "outputs.safetensors", "weights.safetensors"
 
@@ -45,6 +47,7 @@ def execute(
     ``run.json`` the history, the sizes and the seconds; ``weights.safetensors`` the weights of a network.
     """
     started = time.perf_counter()
+    schedule = replace(schedule, dtype=resolve_dtype(schedule.dtype, schedule.device))
     earlier = json.loads((folder / "seconds.json").read_text()) if (folder / "seconds.json").exists() else 0.0
     with _threads(schedule.threads):
         prepared = numbered(corpus, train_on, text, store)
@@ -133,21 +136,16 @@ def build_model(
     """The untrained network; what of its weights is random depends on the seed alone. An encoder needs ``text``."""
     torch.manual_seed(derive(seed, "init"))
     if method.classifier == "encoder":
-        attention = "eager" if resolve(schedule.device) == "cpu" else "sdpa"
+        attention = "eager" if resolve_device(schedule.device) == "cpu" else "sdpa"
         return Encoder(backbones.find(text.backbone), n_classes, pooling=text.pooling, dropout=schedule.dropout[-1],
                        attention=attention)  # fmt: skip
     vectors = torch.from_numpy(prepared.vectors)
     return BiLSTM(vectors, n_classes, attention=method.attention, peephole=method.peephole, dropout=schedule.dropout)
 
 
-def resolve(device: str) -> str:
-    """``"auto"`` is a GPU if there is one."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-
 def _train(corpus, prepared, train_rows, dev_rows, method, text, schedule, seed, folder, on_epoch):
     labels = corpus.table.label.to_numpy()
-    device = resolve(schedule.device)
+    device = resolve_device(schedule.device)
     model = build_model(prepared, corpus.n_classes, method, schedule, seed, text).to(device)
     alpha = method.alpha
     if alpha == "inverse":

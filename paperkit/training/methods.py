@@ -77,7 +77,7 @@ class Schedule:
     device: str = "cpu"
     """``"cpu"``, ``"cuda"``, or ``"auto"``: a GPU if there is one."""
     dtype: str = "float32"
-    """``"float32"``, or ``"bfloat16"`` for mixed precision."""
+    """``"float32"``, ``"bfloat16"`` for mixed precision, or ``"auto"``: bfloat16 where the processor computes in it."""
     threads: int = 1
     """CPU threads of one run. One makes results independent of how many runs share the machine."""
 

@@ -51,7 +51,7 @@ def test_an_ablation_changes_what_it_names():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"classifier": "bert"}, r"^classifier is 'bert'; accepted are 'bilstm', 'svm', 'majority'$"),
+        ({"classifier": "bert"}, r"^classifier is 'bert'; accepted are 'bilstm', 'encoder', 'svm', 'majority'$"),
         ({"alpha": "balanced"}, r"^alpha is 'balanced'; accepted are 'inverse', a number from 0 to 1, or nothing$"),
     ],
 )

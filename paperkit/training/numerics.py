@@ -1,0 +1,42 @@
+"""Where and in which precision a run is computed, and what of that can change its last digits."""
+
+import platform
+from functools import lru_cache
+
+from paperkit import code
+
+
+def resolve_device(device: str) -> str:
+    """``"auto"`` is a GPU if there is one."""
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def resolve_dtype(dtype: str, device: str) -> str:
+    """``"auto"`` is bfloat16 where the processor has instructions for it, where it is about twice as fast; else float32."""
+    import torch
+
+    if dtype != "auto":
+        return dtype
+    if resolve_device(device) == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if fast else "float32"
+
+
+@lru_cache(maxsize=4)
+def numerics(device: str) -> dict[str, str]:
+    """Versions, processor and device: part of the identity of every run."""
+    import torch
+
+    device = resolve_device(device)
+    chip = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    packages = code.versions("torch", "transformers", "numpy", "scikit-learn", "gensim", "jieba")
+    return packages | {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "device": device,
+        "chip": chip,
+    }
