@@ -27,8 +27,8 @@ TORCH ?=
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 export PYTHONHASHSEED ?= 0
-# glibc keeps freed blocks of changing size for itself otherwise: a third more memory, no time saved
-export MALLOC_MMAP_THRESHOLD_ ?= 1000000
+# glibc otherwise moves this border up by itself: with batches of changing shape freed memory is then kept, not reused
+export MALLOC_MMAP_THRESHOLD_ ?= 33554432
 
 ifeq ($(VENV),none)
   PY := $(or $(PYTHON),python)

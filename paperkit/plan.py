@@ -3,13 +3,18 @@
 import json
 import statistics
 from collections import Counter
+from dataclasses import asdict
 
 from paperkit.runs import KIND, RunSpec, cores
 from paperkit.study import Study
+from paperkit.text.tokens import TokenOptions
 
-WORDS_PER_SECOND = 25_000
-"""Training speed of one thread at vectors 100 wide, where the store holds no run to measure it by."""
+SPEED = {"bilstm": 25_000, "encoder": 8_000}
+"""Words of a Bi-LSTM with vectors 100 wide, and tokens of ``mini``, that one thread trains on in a second, where the store
+holds no run to measure it by."""
 BYTES_PER_RUN = 8_000_000
+SVM_SECONDS = 1.2e-5
+"""Per text, class and value of C."""
 
 
 def describe(study: Study) -> str:
@@ -18,39 +23,57 @@ def describe(study: Study) -> str:
     missing = [spec for spec in specs if spec.find(study.store) is None]
     speed, size, measured = _experience(study)
     workers = study.workers or cores()
-    seconds = sum(_words(spec) / speed for spec in missing) / workers
+    seconds = sum(_seconds(spec, speed) for spec in missing) / workers
     lines = [study.summary(), f"runs     {len(specs)}, of which {len(missing)} are missing"]
-    for (platform, method), count in Counter((spec.train_on, spec.method.name) for spec in missing).items():
-        lines.append(f"           {count:3d} × {method} on {platform}")
+    for (place, method), count in Counter((_place(spec), spec.method.name) for spec in missing).items():
+        lines.append(f"           {count:3d} × {method} on {place}")
     basis = f"as {measured} finished runs took here" if measured else "by a guess: no run has been finished here yet"
     lines.append(f"time     about {seconds / 60:.1f} minutes with {workers} at a time ({basis})")
     lines.append(f"disk     about {len(missing) * size / 1e6:.0f} MB more in {study.store.root}")
     return "\n".join(lines)
 
 
-def _words(spec: RunSpec) -> float:
-    """Words that a run computes on; two characters make a word, cleaning leaves about half, wider vectors cost more."""
-    if not spec.method.seeded:
-        return WORDS_PER_SECOND * 5
-    texts = spec.source.load().rows("train", spec.train_on).text
-    width = (spec.text.vector_size / 100) ** 1.5
-    return float(texts.str.len().clip(upper=2 * spec.text.max_length).sum()) / 2.5 * spec.schedule.epochs * width
+def _place(spec: RunSpec) -> str:
+    return spec.train_on or spec.source.load().name
 
 
-def _experience(study: Study) -> tuple[float, float, int]:
-    """Words per second and bytes per run of the networks in the store, and how many were looked at."""
-    speeds, sizes = [], []
+def _seconds(spec: RunSpec, speed: dict[str, float]) -> float:
+    """What a run takes on one thread.
+
+    Two characters make a word of Chinese and cleaning leaves about half; a token has 1.4 characters, of English 3.9.
+    """
+    corpus = spec.source.load()
+    texts = corpus.rows("train", spec.train_on).text.str.len()
+    if not spec.method.network:
+        return SVM_SECONDS * 4 * len(texts) * spec.method.labelled * corpus.n_classes + 5
+    if isinstance(spec.text, TokenOptions):
+        per_token = 1.4 if corpus.language == "zh" else 3.9
+        units = (texts / per_token).clip(upper=spec.text.max_length).sum() * spec.method.labelled
+    else:
+        units = texts.clip(upper=2 * spec.text.max_length).sum() / 2.5 * _width(asdict(spec.text))
+    return float(units) * spec.schedule.epochs / speed[spec.method.classifier]
+
+
+def _width(text: dict) -> float:
+    """How much more a Bi-LSTM with wider vectors costs."""
+    return (text["vector_size"] / 100) ** 1.5 if "vector_size" in text else 1.0
+
+
+def _experience(study: Study) -> tuple[dict[str, float], float, int]:
+    """Words or tokens per second and bytes per run of the networks in the store, and how many were looked at."""
+    speeds: dict[str, list[float]] = {}
+    sizes = []
     folder = study.store.root / KIND
-    for run in sorted(folder.iterdir())[:200] if folder.exists() else []:
+    for run in sorted(folder.iterdir())[:400] if folder.exists() else []:
         try:
             result = json.loads((run / "run.json").read_text())
             manifest = json.loads((run / "manifest.json").read_text())
         except (OSError, ValueError):
             continue
         if result["history"]:
-            width = (manifest["identity"]["text"]["vector_size"] / 100) ** 1.5
-            speeds.append(result["train_words"] * len(result["history"]) * width / max(result["seconds"], 0.1))
+            identity = manifest["identity"]
+            words = result["train_words"] * len(result["history"]) * _width(identity["text"])
+            speeds.setdefault(identity["method"]["classifier"], []).append(words / max(result["seconds"], 0.1))
             sizes.append(sum(manifest["files"].values()))
-    if not speeds:
-        return WORDS_PER_SECOND, BYTES_PER_RUN, 0
-    return statistics.median(speeds), statistics.mean(sizes), len(speeds)
+    measured = {kind: statistics.median(values) for kind, values in speeds.items()}
+    return SPEED | measured, statistics.mean(sizes) if sizes else BYTES_PER_RUN, len(sizes)

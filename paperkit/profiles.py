@@ -32,6 +32,10 @@ class Profile:
     """Texts of the embedded ``newswire`` corpus, unlabelled ones included."""
     robustness: int = 500
     """Test texts drawn for standard and robust accuracy (paper A, SA and RA)."""
+    encoder_seeds: int = 3
+    """Runs per row of the comparison of encoders."""
+    label_shares: tuple[float, float, float] = (0.01, 0.1, 1.0)
+    """Shares of the labels with which encoders are compared."""
     backbone_en: str = "mini"
     """Encoder of English corpora; see :func:`paperkit.models.backbones.find`."""
     backbone_zh: str = "mini"
@@ -53,11 +57,11 @@ class Profile:
 
 PARTS = {"text": TextOptions, "schedule": Schedule, "tokens": TokenOptions, "finetune": Schedule}
 
-COUNTS = ("seeds", "ablation_seeds", "reviews", "tickets", "newswire", "robustness",
+COUNTS = ("seeds", "ablation_seeds", "encoder_seeds", "reviews", "tickets", "newswire", "robustness",
           "max_length", "min_count", "vector_size", "window", "vector_epochs",
           "epochs", "batch_size", "threads")  # fmt: skip
 RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
-    "gamma": (0, math.inf), "alpha": (0, 1), "learning_rate": (0, math.inf), "warmup": (0, 1),
+    "gamma": (0, math.inf), "label_shares": (1e-6, 1), "alpha": (0, 1), "learning_rate": (0, math.inf), "warmup": (0, 1),
     "weight_decay": (0, math.inf), "head_learning_rate": (0, math.inf), "patience": (0, math.inf),
     "clip": (0, math.inf), "dropout": (0, 0.99),
 }  # fmt: skip

@@ -58,7 +58,8 @@ class RunSpec:
     train_on: str | None
     """The platform whose training texts are used; None for all."""
     method: Method
-    text: TextOptions | TokenOptions
+    text: TextOptions | TokenOptions | None
+    """How the texts become numbers; None for a reference row that reads them as they are."""
     schedule: Schedule
     seed: int
 
@@ -81,7 +82,9 @@ class RunSpec:
     def _schedule_identity(self) -> dict:
         return asdict(self.schedule) | {"dtype": resolve_dtype(self.schedule.dtype, self.schedule.device)}
 
-    def _text_identity(self) -> dict:
+    def _text_identity(self) -> dict | None:
+        if self.text is None:
+            return None
         options = asdict(self.text)
         if isinstance(self.text, TokenOptions):
             return options | {"backbone": backbones.find(self.text.backbone).identity}

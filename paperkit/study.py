@@ -3,17 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from paperkit import paths, profiles, runs
 from paperkit.corpora.corpus import Corpus
+from paperkit.models import backbones
 from paperkit.profiles import Profile
 from paperkit.runs import Run, RunSpec, Source
 from paperkit.store import Store
 from paperkit.text.prepare import Prepared, prepare
 from paperkit.text.tokens import TokenOptions
-from paperkit.training.methods import Method, ablations, paper_b, references
+from paperkit.training.methods import BASELINE, Method, ablations, paper_b, references
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Study:
 
     def large_specs(self, source: Source, method: Method, seeds: int | None = None, **tokens: Any) -> list[RunSpec]:
         """One run per seed of a method on one of paper A's corpora; ``tokens`` overrides single options of the tokens."""
-        options = self.token_options(source, **tokens)
+        options = self.token_options(source, **tokens) if method.network else None
         count = (seeds or self.profile.seeds) if method.seeded else 1
         return [RunSpec(source, None, method, options, self.profile.finetune, seed) for seed in range(count)]
 
@@ -134,10 +136,36 @@ class Study:
         return {name: self.specs(method, platform, self.profile.ablation_seeds, **text)
                 for name, (method, text) in ablations(focal).items()}  # fmt: skip
 
+    @cached_property
+    def encoder_sources(self) -> tuple[Source, ...]:
+        """Corpora on which encoders are compared."""
+        if self.kind == "public":
+            return (*self.large, Source("csldcp"), Source("ctrip-hotels"))
+        return self.large
+
+    def encoders(self, source: Source) -> tuple[str, ...]:
+        """Encoders to compare on a corpus: that of the profile, ``mini`` without pretraining, and, for English texts and
+        where its package is installed, ``minilm``."""
+        ours = self.token_options(source).backbone
+        others = ("mini-random", *(("minilm",) if source.load().language == "en" and backbones.has_minilm() else ()))
+        return tuple(dict.fromkeys((ours, *others)))
+
+    def encoder_specs(self) -> dict[tuple[Source, str, float], list[RunSpec]]:
+        """Runs behind the comparison of encoders: (corpus, encoder or SVM, share of labels) to one run per seed."""
+        found = {}
+        for source, share in product(self.encoder_sources, self.profile.label_shares):
+            seeds = self.profile.encoder_seeds
+            for name in self.encoders(source):
+                method = replace(BASELINE, labelled=share)
+                found[source, name, share] = self.large_specs(source, method, seeds, backbone=name)
+            svm = replace(self.references[0], labelled=share)
+            found[source, svm.name, share] = self.large_specs(source, svm, seeds)
+        return found
+
     def plan(self) -> list[RunSpec]:
         """Every run that the notebooks will ask for."""
-        ablated = [spec for specs in self.ablation_specs().values() for spec in specs]
-        return list(dict.fromkeys(self.paper_b_specs() + ablated))
+        groups = [*self.ablation_specs().values(), *self.encoder_specs().values()]
+        return list(dict.fromkeys(self.paper_b_specs() + [spec for specs in groups for spec in specs]))
 
     def get(self, specs: Iterable[RunSpec]) -> list[Run]:
         """The runs, trained where missing."""

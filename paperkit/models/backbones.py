@@ -95,6 +95,11 @@ def find(name: str) -> Backbone:
     return Backbone(name, _from_hub(name))
 
 
+def has_minilm() -> bool:
+    """Whether the optional package with all-MiniLM-L6-v2 is installed."""
+    return importlib.util.find_spec(MINILM_PACKAGE) is not None
+
+
 def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError

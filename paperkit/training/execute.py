@@ -33,7 +33,7 @@ def execute(
     corpus: Corpus,
     train_on: str | None,
     method: Method,
-    text: TextOptions | TokenOptions,
+    text: TextOptions | TokenOptions | None,
     schedule: Schedule,
     seed: int,
     store: Store,
@@ -51,9 +51,10 @@ def execute(
     earlier = json.loads((folder / "seconds.json").read_text()) if (folder / "seconds.json").exists() else 0.0
     with _threads(schedule.threads):
         prepared = numbered(corpus, train_on, text, store)
-        train_rows = prepared.usable(training_rows(corpus, train_on, method, seed))
-        dev_rows = prepared.usable(_rows(corpus, "dev", train_on))
-        rows = np.concatenate([dev_rows, prepared.usable(test_rows(corpus, train_on))])
+        usable = prepared.usable if prepared else np.asarray
+        train_rows = usable(training_rows(corpus, train_on, method, seed))
+        dev_rows = usable(_rows(corpus, "dev", train_on))
+        rows = np.concatenate([dev_rows, usable(test_rows(corpus, train_on))])
 
         def keep_time(epoch: int) -> None:
             write_atomically(folder / "seconds.json", json.dumps(earlier + time.perf_counter() - started))
@@ -70,8 +71,8 @@ def execute(
             logits = _reference(corpus, train_rows, dev_rows, rows, method)
 
     write_atomically(folder / OUTPUTS, save({"rows": rows, "logits": logits.astype(np.float32)}))
-    result = {"history": history, "n_train": len(train_rows), "n_words": prepared.vocabulary_size,
-              "train_words": int(prepared.texts.lengths[train_rows].sum()),
+    result = {"history": history, "n_train": len(train_rows), "n_words": prepared.vocabulary_size if prepared else 0,
+              "train_words": int(prepared.texts.lengths[train_rows].sum()) if prepared else 0,
               "seconds": round(earlier + time.perf_counter() - started, 2)}  # fmt: skip
     write_atomically(folder / RESULT, json.dumps(result, indent=1))
     for leftover in (loop.CHECKPOINT, "seconds.json"):
@@ -79,9 +80,12 @@ def execute(
 
 
 def numbered(
-    corpus: Corpus, train_on: str | None, text: TextOptions | TokenOptions, store: Store
-) -> Prepared | Tokenised:
-    """The texts as numbers: words of our own vocabulary, or tokens of a pretrained encoder."""
+    corpus: Corpus, train_on: str | None, text: TextOptions | TokenOptions | None, store: Store
+) -> Prepared | Tokenised | None:
+    """The texts as numbers: words of our own vocabulary, or tokens of a pretrained encoder; None where a method of
+    reference reads them as they are."""
+    if text is None:
+        return None
     return tokenise(corpus, text, store) if isinstance(text, TokenOptions) else prepare(corpus, train_on, text, store)
 
 

@@ -1,0 +1,131 @@
+"""What a pretrained encoder is worth, and how ours was made (appendix notebook 08_encoder)."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from paperkit.evaluate import statistics
+from paperkit.evaluate.metrics import UndefinedMetricWarning, evaluate
+from paperkit.exhibits import style
+from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.paper_b import readable, summarise
+from paperkit.exhibits.style import label
+from paperkit.exhibits.tables import with_interval
+from paperkit.models import backbones
+from paperkit.runs import Run
+from paperkit.study import Study
+
+NOTEBOOK = "08_encoder"
+METRICS = ("accuracy", "f1_macro")
+KEYS = ["corpus", "model", "labels"]
+RANDOM = "mini-random"
+
+
+def per_seed(study: Study) -> tuple[pd.DataFrame, list[Run]]:
+    """One row per run: every encoder, and the SVM, on every corpus with every share of the labels."""
+    every = study.encoder_specs()
+    study.get([spec for specs in every.values() for spec in specs])
+    rows, used = [], []
+    for (source, name, share), specs in every.items():
+        for run in study.get(specs):
+            corpus = source.load()
+            _, truth, logits = run.on(None)
+            scores = evaluate_quietly(truth, logits.argmax(axis=1), corpus.n_classes)
+            used.append(run)
+            rows.append({"data": study.name, "corpus": corpus.name, "model": name, "labels": share,
+                         "seed": run.spec.seed if run.spec.method.seeded else "", "n_train": run.result["n_train"],
+                         "n_test": len(truth), **{metric: scores[metric] for metric in METRICS},
+                         "seconds": run.result["seconds"]})  # fmt: skip
+    return pd.DataFrame(rows), used
+
+
+def evaluate_quietly(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> dict[str, float]:
+    """The metrics; classes that occur in neither are left out of macro averages, which with hundreds is nothing to say."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        return evaluate(truth, predicted, n_classes)
+
+
+@exhibit("x_encoder_table", NOTEBOOK, "What pretraining is worth: encoders by share of the labels, beside a linear SVM.",
+         "预训练的价值：不同标注比例下的编码器与线性 SVM")  # fmt: skip
+def table(study: Study) -> Content:
+    rows, used = per_seed(study)
+    found = summarise(rows, KEYS, METRICS)
+    sizes = rows.groupby(KEYS, sort=False)
+    found.insert(3, "n_train", sizes.n_train.max().to_numpy())
+    gains = [_gain(rows, *key) for key in found[KEYS].itertuples(index=False)]
+    for column, values in zip(("gain", "gain_low", "gain_high"), zip(*gains, strict=True), strict=True):
+        found[f"accuracy_{column}"] = values
+    found["seconds_mean"] = sizes.seconds.mean().to_numpy()
+    shown = readable(found, KEYS, METRICS)
+    shown["labels"] = [f"{share:.0%}" for share in found.labels]
+    shown.insert(3, "n_train", found.n_train)
+    shown["Δ accuracy to random"] = [with_interval(*gain) if np.isfinite(gain[0]) else "" for gain in gains]
+    shown["seconds"] = [f"{seconds:.0f}" for seconds in found.seconds_mean]
+    note = (f"Tested on each corpus' test texts. {RANDOM} has the shape of mini and starts from random weights; Δ is paired "
+            "over seeds. Which labels are used differs from seed to seed, at least one of each class. Seconds of one run on "
+            "one thread, evaluation included.")  # fmt: skip
+    return Content(found, used, shown, rows, note=note)
+
+
+def _gain(rows: pd.DataFrame, corpus: str, model: str, share: float) -> tuple[float, float, float]:
+    """Accuracy above the same shape from random weights, with its interval; nan for the twin itself and for the SVM."""
+    here = rows[(rows.corpus == corpus) & (rows.labels == share)]
+    mine, twin = here[here.model == model], here[here.model == RANDOM]
+    if model == RANDOM or not len(twin) or list(mine.seed) != list(twin.seed):
+        return np.nan, np.nan, np.nan
+    test = statistics.paired_t(mine.accuracy, twin.accuracy)
+    return test.difference, test.low, test.high
+
+
+@exhibit("x_encoder_curve", NOTEBOOK, "Accuracy over the share of the labels.", "准确率随标注比例的变化")
+def curve(study: Study) -> Content:
+    rows, used = per_seed(study)
+    corpora = rows.corpus.unique()
+    figure, axes = plt.subplots(1, len(corpora), figsize=(style.PAGE, 2.6), squeeze=False, sharey=True)
+    models = list(dict.fromkeys(rows.model))
+    found = summarise(rows, KEYS, METRICS)
+    for axis, corpus in zip(axes[0], corpora, strict=True):
+        for number, model in enumerate(models):
+            mine = found[(found.corpus == corpus) & (found.model == model)].sort_values("labels")
+            if mine.empty:
+                continue
+            below = (mine.accuracy_mean - mine.accuracy_low.fillna(mine.accuracy_mean)).clip(lower=0)
+            above = (mine.accuracy_high.fillna(mine.accuracy_mean) - mine.accuracy_mean).clip(lower=0)
+            axis.errorbar(mine.labels * 100, mine.accuracy_mean, [below, above], label=model, color=f"C{number}",
+                          marker="os^Dv"[number % 5], capsize=2, lw=1.4)  # fmt: skip
+        axis.set_xscale("log")
+        axis.set_title(corpus)
+        axis.set_xlabel(label("labels used (%)", "使用的标注比例（%）"))
+    axes[0, 0].set_ylabel(label("accuracy", "准确率"))
+    axes[0, 0].set_ylim(0, 1)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    for axis in axes[0, 1:]:
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+            if name not in names:
+                handles, names = [*handles, handle], [*names, name]
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    return Content(figure, used, numbers=found, note="Test texts; bars are 95 % t intervals over seeds.")
+
+
+@exhibit("x_pretraining", NOTEBOOK, "How mini was pretrained: loss, and held-out masked tokens guessed right.",
+         "mini 的预训练：损失与留出文本上的掩码预测准确率")  # fmt: skip
+def pretraining(study: Study) -> Content:
+    numbers = pd.read_csv(backbones.MINI / "loss.csv")
+    facts = backbones.card()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 2.6))
+    left.plot(numbers.tokens / 1e6, numbers.loss, color="C0")
+    read = label("million tokens read", "已读词元（百万）")
+    left.set(xlabel=read, ylabel=label("cross-entropy of masked tokens", "掩码词元交叉熵"))
+    scored = numbers.dropna(subset=["zh_accuracy"])
+    for number, (language, name) in enumerate((("zh", label("Chinese", "中文")), ("en", label("English", "英文")))):
+        right.plot(scored.tokens / 1e6, scored[f"{language}_accuracy"], marker="os"[number], color=f"C{number}", label=name)
+    right.set(xlabel=read, ylabel=label("masked tokens right", "掩码预测准确率"))
+    right.legend()
+    last = scored.iloc[-1]
+    note = (f"{facts['parameters'] / 1e6:.1f} million parameters, {facts['steps']:,} steps, {last.tokens / 1e6:.0f} million "
+            f"tokens of a text of {facts['train_tokens'] / 1e6:.1f} million; on held-out text {last.zh_accuracy:.1%} of the "
+            f"masked tokens of Chinese and {last.en_accuracy:.1%} of English are guessed right.")  # fmt: skip
+    return Content(figure, numbers=numbers, note=note)
