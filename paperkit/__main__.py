@@ -96,7 +96,7 @@ def _notebook(options) -> int:
     given |= {name: getattr(study, name) for name in ("text", "label", "split", "platform", "overrides", "workers")}
     parameters = notebooks.check_parameters(path, given)
     inputs = {"corpus": study.corpus.checksum, "profile": json.dumps(asdict(study.profile), sort_keys=True),
-              "code": _code(), "words": _words(), "folder": str(study.folder)}  # fmt: skip
+              "code": _code(), "files": _files(), "folder": str(study.folder)}  # fmt: skip
     output = study.folder / path.name
     key = notebooks.key(path, {**parameters, "workers": None}, inputs)
     try:
@@ -114,9 +114,10 @@ def _code() -> str:
     return code.digest("paperkit.exhibits.catalogue")
 
 
-def _words() -> str:
-    files = sorted((paths.DATA / "words").glob("*.txt"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+def _files() -> str:
+    """What the corpora are made of, beside the code and the checksum of paper B's: word lists, lexicons, manifest."""
+    found = (sorted(paths.DATA.glob(pattern)) for pattern in ("words/*.txt", "*/*.yaml", "manifest.toml"))
+    return hashlib.sha256(b"".join(file.read_bytes() for files in found for file in files)).hexdigest()
 
 
 def _exhibit(options) -> None:

@@ -62,7 +62,7 @@ COUNTS = ("seeds", "ablation_seeds", "encoder_seeds", "reviews", "tickets", "new
           "epochs", "batch_size", "threads")  # fmt: skip
 RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
     "gamma": (0, math.inf), "label_shares": (1e-6, 1), "alpha": (0, 1), "learning_rate": (0, math.inf), "warmup": (0, 1),
-    "weight_decay": (0, math.inf), "head_learning_rate": (0, math.inf), "patience": (0, math.inf),
+    "weight_decay": (0, math.inf), "head_learning_rate": (0, math.inf), "patience": (0, math.inf), "min_steps": (0, math.inf),
     "clip": (0, math.inf), "dropout": (0, 0.99),
 }  # fmt: skip
 CHOICES = {

@@ -6,6 +6,9 @@ from pathlib import Path
 
 SETTINGS = {
     "reviews": 260,
+    "tickets": 900,
+    "newswire": 600,
+    "robustness": 40,
     "seeds": 2,
     "ablation_seeds": 2,
     "epochs": 2,

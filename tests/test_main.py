@@ -1,6 +1,7 @@
 """The command line: what it prints, what it returns, and that a mistake costs one sentence and writes nothing."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -115,7 +116,7 @@ def test_data_that_are_neither_a_name_nor_a_file_are_refused(capsys, home):
 @pytest.mark.parametrize("name", ["b_table_9", "b_table", "", "../b_table_4"])
 def test_an_unknown_exhibit_is_refused(capsys, home, name):
     said = mistake(capsys, home, "exhibit", name, *REST)
-    assert said.startswith(f"no exhibit is called {name!r}; there are b_fig_1, ")
+    assert said.startswith(f"no exhibit is called {name!r}; there are a_")
 
 
 @pytest.mark.parametrize("name", ["08_x", "", "01_data.ipynb"])
@@ -154,6 +155,17 @@ def test_interrupted_from_outside(capsys, home, monkeypatch, raised, code):
     assert main(["plan"]) == code
     err = capsys.readouterr().err
     assert "Traceback" not in err and (code == 1 or "goes on from here" in err)
+
+
+@pytest.mark.parametrize("name", ["tickets/tree.yaml", "newswire/style.yaml", "words/stop_zh.txt", "manifest.toml"])
+def test_a_notebook_runs_again_when_a_file_of_ours_has_changed(name, tmp_path, monkeypatch):
+    shutil.copytree(paths.DATA, tmp_path / "data", ignore=shutil.ignore_patterns("downloads"))
+    before = cli._files()
+    monkeypatch.setattr(paths, "DATA", tmp_path / "data")
+    assert cli._files() == before
+    with (tmp_path / "data" / name).open("a", encoding="utf-8") as file:
+        file.write("\n")
+    assert cli._files() != before
 
 
 def test_a_notebook_that_fails_is_said_and_costs_1(capsys, home, monkeypatch):

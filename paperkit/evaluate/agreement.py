@@ -1,7 +1,21 @@
 """How far annotators agree beyond chance."""
 
+from collections.abc import Iterable
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+
+
+def single_votes(written: Iterable[str], n_classes: int) -> NDArray[np.int64] | None:
+    """Votes written one digit per annotator, ``"001"``, as class numbers (texts, annotators).
+
+    None if that is not what they are: lists of topics (``"grain|wheat"``), one annotator, or not the same number of
+    annotators for each text.
+    """
+    written = list(written)
+    digits = all(each.isascii() and each.isdigit() and len(each) == len(written[0]) >= 2 for each in written)
+    votes = np.array([[int(vote) for vote in each] for each in written]) if written and digits else None
+    return votes if votes is not None and votes.max() < n_classes else None
 
 
 def fleiss_kappa(votes: ArrayLike, n_classes: int) -> float:

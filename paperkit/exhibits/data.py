@@ -1,11 +1,13 @@
 """What the corpora are (notebook 01_data)."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from paperkit.corpora.corpus import CORE, leaks
-from paperkit.evaluate.agreement import fleiss_kappa
+from paperkit.corpora.corpus import CORE, Corpus, Note, leaks
+from paperkit.evaluate.agreement import fleiss_kappa, single_votes
 from paperkit.exhibits import style
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.style import drawable, label
@@ -13,27 +15,33 @@ from paperkit.study import Study
 
 NOTEBOOK = "01_data"
 SHOWN_CLASSES, SHOWN_PLATFORMS = 30, 6
-LONGEST_NAME = 24
+LONGEST_NAME, LONGEST_DETAIL = 24, 160
 
 
 def platform_label(study: Study, platform: str) -> str:
     """A platform's name as a figure can draw it: shortened, and a number where its characters have no glyph."""
-    return drawable(_short(platform), f"platform {_every_platform(study).index(platform) + 1}")
+    return drawable(shortened(platform), f"platform {_every_platform(study).index(platform) + 1}")
 
 
 def platform_key(study: Study) -> str:
     """Which platform is drawn as which number; empty where every name can be drawn."""
     numbered = (
-        (platform_label(study, name), name) for name in _every_platform(study) if drawable(_short(name)) is None
+        (platform_label(study, name), name) for name in _every_platform(study) if drawable(shortened(name)) is None
     )
     return ", ".join(f"{number}: {name}" for number, name in numbered)
+
+
+def every_corpus(study: Study) -> tuple[Corpus, ...]:
+    """Paper B's corpus, then paper A's; the same one, as of a table, once."""
+    return (study.corpus, *(source.load() for source in study.large if source != study.source))
 
 
 def _every_platform(study: Study) -> list[str]:
     return sorted(study.corpus.table.platform.unique())
 
 
-def _short(name: str) -> str:
+def shortened(name: str) -> str:
+    """A name of the data's own, cut to fit a figure or a sentence."""
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
@@ -86,17 +94,21 @@ def _ratio(table: pd.DataFrame, names: tuple[str, ...]) -> str:
 
 @exhibit("x_notes", NOTEBOOK, "What was done to the rows while the corpus was made.", "语料处理记录")
 def notes(study: Study) -> Content:
-    lines = [{"what": note.reason, "count": note.count, "detail": note.detail} for note in study.corpus.notes]
     prepared = study.prepared(study.corpus.platforms[0])
     core = study.corpus.table.status == CORE
     empty = int(((prepared.texts.lengths == 0) & core.to_numpy()).sum())
     longest = study.profile.text.max_length
     cut = sum(len(words) > longest for words in prepared.words)
-    lines.append(
-        {"what": "no word left after cleaning: dropped from training and testing", "count": empty, "detail": ""}
+    cleaning = (Note("no word left after cleaning: dropped from training and testing (paper B)", empty),
+                Note(f"longer than {longest} words: truncated (paper B)", cut))  # fmt: skip
+    corpora = every_corpus(study)
+    body = pd.DataFrame(
+        {"corpus": corpus.name, "what": note.reason, "count": note.count, "detail": note.detail}
+        for corpus in corpora
+        for note in corpus.notes + (cleaning if corpus is corpora[0] else ())
     )
-    lines.append({"what": f"longer than {longest} words: truncated", "count": cut, "detail": ""})
-    return Content(pd.DataFrame(lines))
+    shown = body.assign(detail=[textwrap.shorten(detail, LONGEST_DETAIL, placeholder=" …") for detail in body.detail])
+    return Content(body, display=shown, corpora=corpora)
 
 
 @exhibit("x_non_core", NOTEBOOK, "Non-core texts, which paper B removes: how many, of which kind, per class.",
@@ -123,7 +135,9 @@ def agreement(study: Study) -> Content:
     data = study.corpus
     rows = []
     for platform, table in data.table[(data.table.status == CORE) & (data.table.votes != "")].groupby("platform"):
-        votes = np.array([[int(vote) for vote in votes] for votes in table.votes])
+        votes = single_votes(table.votes, data.n_classes)
+        if votes is None:
+            continue
         known = (table.truth >= 0).to_numpy()
         wrong = (table.truth != table.label).to_numpy()[known]
         rows.append({"platform": platform, "texts": len(table), "annotators": votes.shape[1],
@@ -137,9 +151,11 @@ def agreement(study: Study) -> Content:
 
 @exhibit("x_leakage", NOTEBOOK, "Leakage check: texts that stand in two splits.", "划分之间的泄漏检查")
 def leakage(study: Study) -> Content:
-    found = leaks(study.corpus)
-    note = f"Compared after NFKC, lower-casing and removal of non-word characters; {len(found)} found."
-    return Content(found, note=note)
+    corpora = every_corpus(study)
+    found = pd.concat([leaks(corpus).assign(corpus=corpus.name) for corpus in corpora])[["corpus", "ids", "splits"]]
+    note = (f"Compared within {', '.join(corpus.name for corpus in corpora)} after NFKC, lower-casing and removal of "
+            f"non-word characters; {len(found)} found.")  # fmt: skip
+    return Content(found.reset_index(drop=True), corpora=corpora, note=note)
 
 
 @exhibit("x_lengths", NOTEBOOK, "Text lengths and class sizes.", "文本长度与类别规模")
@@ -166,7 +182,7 @@ def lengths(study: Study) -> Content:
     leaves = [data.label_names[k].rpartition("/")[2] for k in shown.index]
     if len(set(leaves)) < len(leaves):
         leaves = [data.label_names[k] for k in shown.index]
-    names = [drawable(_short(leaf), f"class {k}") for leaf, k in zip(leaves, shown.index, strict=True)]
+    names = [drawable(shortened(leaf), f"class {k}") for leaf, k in zip(leaves, shown.index, strict=True)]
     right.barh(range(len(shown)), shown.to_numpy(), color="C0")
     right.set_yticks(range(len(shown)), names)
     right.invert_yaxis()

@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from paperkit import __version__, code, paths
+from paperkit.corpora.corpus import Corpus
 from paperkit.errors import InputError
 from paperkit.exhibits import style, tables
 from paperkit.runs import Run
@@ -45,6 +46,8 @@ class Content:
     """What a notebook shows of an SVG text: JupyterLab does not draw SVG of a notebook that it does not trust."""
     note: str = ""
     """What a reader must know to read it right; stands under the exhibit."""
+    corpora: Sequence[Corpus] = ()
+    """The corpora it shows, for the provenance; those of the runs, or else paper B's, when empty."""
 
 
 @dataclass(frozen=True)
@@ -149,14 +152,16 @@ def write(study: Study, item: Exhibit, content: Content, seconds: float) -> tupl
 
 def provenance(study: Study, item: Exhibit, content: Content, seconds: float) -> dict:
     """Where an exhibit comes from: data, settings, code, machine, time."""
-    corpus, profile = study.corpus, study.profile
+    profile = study.profile
+    sources = dict.fromkeys(run.spec.source for run in content.runs)
+    corpora = content.corpora or [source.load() for source in sources] or [study.corpus]
     return {
         "exhibit": item.name,
         "caption": item.caption,
         "caption_zh": item.caption_zh,
         "note": content.note,
         "data": study.name,
-        "corpus": {"name": corpus.name, "sha256": corpus.checksum, "texts": len(corpus)},
+        "corpora": [{"name": each.name, "sha256": each.checksum, "texts": len(each)} for each in corpora],
         "profile": asdict(profile),
         "seeds": sorted({run.spec.seed for run in content.runs if run.spec.method.seeded}),
         "runs": len({run.folder.name for run in content.runs}),

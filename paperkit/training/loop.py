@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,8 @@ def fit(
     device = next(model.parameters()).device
     targets = torch.tensor(labels, device=device)
     optimizer = torch.optim.AdamW(parameter_groups(model, schedule), weight_decay=schedule.weight_decay, fused=True)
-    steps_per_epoch = -(-len(train_rows) // schedule.batch_size)
+    passes = passes_per_epoch(len(train_rows), schedule)
+    steps_per_epoch = passes * -(-len(train_rows) // schedule.batch_size)
     total = schedule.epochs * steps_per_epoch
     progress, best = _resume(folder, model, optimizer)
 
@@ -86,7 +88,9 @@ def fit(
         torch.manual_seed(derive(seed, "dropout", epoch))
         model.train()
         sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, cross-entropy, gradient norm
-        for step, batch in enumerate(training_batches(texts, train_rows, schedule.batch_size, seed, epoch)):
+        batches = chain.from_iterable(training_batches(texts, train_rows, schedule.batch_size, seed, epoch * passes + i)
+                                      for i in range(passes))  # fmt: skip
+        for step, batch in enumerate(batches):
             batch = batch.to(device)
             factor = rate_factor(epoch * steps_per_epoch + step, total, schedule.warmup)
             for group in optimizer.param_groups:
@@ -101,7 +105,7 @@ def fit(
             with torch.no_grad():
                 ce = F.cross_entropy(logits, y)
                 sums += torch.stack([value.detach() * len(y), ce * len(y), norm]).double()
-        divisors = torch.tensor([len(train_rows), len(train_rows), steps_per_epoch])
+        divisors = torch.tensor([passes * len(train_rows), passes * len(train_rows), steps_per_epoch])
         train_loss, train_ce, gradient_norm = (sums.cpu() / divisors).tolist()
         row = {"epoch": epoch + 1, "train_loss": train_loss, "train_ce": train_ce, "gradient_norm": gradient_norm}
         progress.history.append(row | _dev_scores(model, loss, texts, labels, dev_rows, schedule.dtype))
@@ -132,6 +136,12 @@ def predict(model: nn.Module, texts: Encoded, rows: np.ndarray, dtype: str = "fl
     for batch in evaluation_batches(texts, rows):
         logits[[place[row] for row in batch.rows.tolist()]] = forward(model, batch.to(device), dtype).cpu().numpy()
     return logits
+
+
+def passes_per_epoch(n: int, schedule: Schedule) -> int:
+    """How often an epoch goes through ``n`` training texts so that all epochs together have ``min_steps`` steps."""
+    steps = schedule.epochs * -(-n // schedule.batch_size)
+    return max(1, -(-schedule.min_steps // max(steps, 1)))
 
 
 def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict]:

@@ -59,6 +59,8 @@ class Schedule:
     """Stop after this many epochs without a better one; 0 runs them all."""
     batch_size: int = 64
     """Texts per step."""
+    min_steps: int = 0
+    """At least so many steps in all: where the texts are few, an epoch goes through them several times."""
     learning_rate: float = 4e-3
     """Peak of AdamW's learning rate: linear warm-up, then linear decay to 0."""
     head_learning_rate: float | None = None

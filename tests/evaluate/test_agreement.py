@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperkit.evaluate.agreement import fleiss_kappa
+from paperkit.evaluate.agreement import fleiss_kappa, single_votes
 
 
 def naive(votes: list[list[int]]) -> float:
@@ -70,3 +70,28 @@ def test_its_marks(votes, kappa):
 def test_what_is_no_votes_is_refused(votes):
     with pytest.raises(ValueError, match="accepted are \\(texts, annotators\\) with two annotators or more"):
         fleiss_kappa(votes, 2)
+
+
+def test_votes_are_read_one_digit_per_annotator():
+    assert single_votes(["001", "210"], 3).tolist() == [[0, 0, 1], [2, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("votes", "n_classes"),
+    [
+        (["grain|wheat", "earn"], 90),
+        (["earn"], 90),
+        (["7|12", "12"], 90),
+        (["1", "0"], 2),
+        (["001", "01"], 2),
+        (["001", ""], 2),
+        (["003"], 3),
+        (["²³"], 10),
+        (["١٢"], 10),
+        ([], 2),
+    ],
+    ids=["topics", "one topic", "numbered topics", "one annotator", "two and three", "none", "no such class",
+         "superscripts", "digits of another script", "no texts"],
+)  # fmt: skip
+def test_what_is_no_vote_of_single_annotators(votes, n_classes):
+    assert single_votes(votes, n_classes) is None

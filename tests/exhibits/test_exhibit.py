@@ -21,7 +21,7 @@ from tests.small import DRAWINGS, SETTINGS, reviews, tickets, write_csv
 find("b_table_1")
 ALL = sorted(REGISTRY)
 PROMISED = {
-    "01_data": {"b_table_1"},
+    "01_data": {"b_table_1", "a_fig_2", "a_table_2"},
     "02_bilstm_focal": {*(f"b_table_{n}" for n in range(2, 6)), *(f"b_fig_{n}" for n in range(1, 7))},
 }
 ONE = SETTINGS | {"seeds": 1, "ablation_seeds": 1}
@@ -94,8 +94,12 @@ def test_an_exhibit_is_written_in_all_its_formats(embedded, name):
         assert content.body.empty or sum(line.startswith("| ") for line in lines) == len(content.body) + 2
 
 
+LARGE = {"newswire", "tickets"}
+CORPORA = dict.fromkeys(("x_leakage", "x_notes"), {"reviews"} | LARGE) | dict.fromkeys(
+    ("a_fig_2", "a_table_2", "x_label_tree", "x_class_sizes_a", "x_similarity_by_prefix", "x_label_noise"), LARGE
+)
 KEYS = {
-    "exhibit", "caption", "caption_zh", "note", "data", "corpus", "profile", "seeds", "runs", "train_seconds",
+    "exhibit", "caption", "caption_zh", "note", "data", "corpora", "profile", "seeds", "runs", "train_seconds",
     "wall_seconds", "numerics", "versions", "commit", "notebook", "command", "made", "quotes_texts", "text_columns",
 }  # fmt: skip
 
@@ -106,8 +110,12 @@ def test_provenance_says_where_an_exhibit_comes_from(embedded, name):
     facts = json.loads((study.folder / f"{name}.provenance.json").read_text(encoding="utf-8"))
     assert set(facts) == KEYS
     assert facts["exhibit"] == name and facts["note"] == shown[name].content.note
-    assert facts["data"] == "embedded" and facts["corpus"]["name"] == "reviews"
-    assert facts["corpus"]["sha256"] == study.corpus.checksum and facts["corpus"]["texts"] == len(study.corpus)
+    assert facts["data"] == "embedded"
+    known = {each.name: each for each in (study.corpus, *(source.load() for source in study.large))}
+    expected = CORPORA.get(name, {"reviews"})
+    assert {corpus["name"] for corpus in facts["corpora"]} == expected and len(facts["corpora"]) == len(expected)
+    for corpus in facts["corpora"]:
+        assert corpus["sha256"] == known[corpus["name"]].checksum and corpus["texts"] == len(known[corpus["name"]])
     assert facts["profile"]["name"] == "smoke" and facts["profile"]["schedule"]["epochs"] == SETTINGS["epochs"]
     assert facts["seeds"] in ([], [0], [0, 1])
     assert (facts["runs"] > 0) == (facts["train_seconds"] > 0) == bool(shown[name].content.runs)
@@ -183,17 +191,17 @@ def make_all(study: Study) -> dict[str, Content]:
 
 def test_english_tree_labels_one_platform_unlabelled_rows_and_a_class_too_small(home):
     rows = tickets({"phone/billing": 40, "net/network": 40, "other": 30, "rare": 3, "": 12})
-    table = write_csv(home / "tickets.csv", ("text", "label"), rows)
+    table = write_csv(home / "calls.csv", ("text", "label"), rows)
     study = Study(str(table), "smoke", overrides=ONE, workers=1)
     made = make_all(study)
     assert study.corpus.language == "en" and study.corpus.n_classes == 4
-    assert study.folder.parent.name == "tickets"
+    assert study.folder.parent.name == "calls"
 
     assert made["b_table_3"].body.empty and made["b_table_3"].note.startswith("n/a: ")
     assert (study.folder / "b_table_3.csv").read_text().startswith("train_on,test_on,model,n_seeds,accuracy_mean,")
     assert "| n/a |" in (study.folder / "b_table_3.md").read_text()
     assert isinstance(made["b_fig_4"].body, Figure) and made["b_fig_4"].note.startswith("n/a: ")
-    assert set(made["b_table_4"].body.test_on) == {"tickets"}
+    assert set(made["b_table_4"].body.test_on) == {"calls"}
     assert "macro" in made["b_table_4"].note
     assert made["x_agreement"].body.empty and made["x_agreement"].note.startswith("n/a: ")
 

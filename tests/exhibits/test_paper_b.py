@@ -14,7 +14,7 @@ from sklearn import metrics
 
 from paperkit.corpora.corpus import CORE, UNLABELLED
 from paperkit.exhibits import beyond_b, paper_b
-from paperkit.exhibits.data import leakage
+from paperkit.exhibits.data import agreement, leakage
 from paperkit.runs import Run
 from paperkit.study import Study
 from paperkit.training.methods import ablations
@@ -384,5 +384,14 @@ def test_a_planted_leak_is_found(embedded, monkeypatch):
     leaky = replace(study.corpus, table=table)
     monkeypatch.setattr(Study, "corpus", property(lambda self: leaky))
     found = leakage(study)
-    assert len(found.body) == 1 and found.note.endswith("1 found.")
+    assert len(found.body) == 1 and found.note.endswith("1 found.") and found.body.corpus[0] == "reviews"
     assert set(found.body.ids[0].split()) == {table.id[train], table.id[test]}
+
+
+def test_topics_are_no_annotators_votes(embedded, monkeypatch):
+    study, _ = embedded
+    news = study.large[0].load()
+    assert news.table.votes.str.contains("|", regex=False).any()
+    monkeypatch.setattr(Study, "corpus", property(lambda self: news))
+    content = agreement(study)
+    assert content.body.empty and content.note == "n/a: no votes of single annotators are known for this corpus."
