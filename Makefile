@@ -51,7 +51,7 @@ RUN := $(PY) -m paperkit
 NOTEBOOKS := $(filter-out %.failed,$(sort $(basename $(notdir $(wildcard notebooks/0*.ipynb)))))
 LEDGER := $(filter %_claims,$(NOTEBOOKS))
 
-.PHONY: help setup paper train plan test test-all verify lab data publish refresh lint benchmarks clean clean-all FORCE
+.PHONY: help setup paper train plan test test-all verify lab data publish refresh lint benchmarks pretrain clean clean-all FORCE
 .PHONY: $(NOTEBOOKS)
 
 help: ## this list
@@ -162,6 +162,10 @@ lint: $(READY) ## check the style of code and notebooks
 
 refresh: $(READY) ## execute the committed notebooks again, in place
 	$(RUN) refresh
+
+# PRETRAIN="--device cuda --tokens 2e9 --batch-tokens 65536" on a GPU
+pretrain: $(READY) ## pretrain the encoder `mini` again (hours; PRETRAIN="--tokens 1e8 …"); a killed one goes on
+	MALLOC_TRIM_THRESHOLD_=268435456 $(PY) -m paperkit.pretraining $(PRETRAIN)
 
 benchmarks: $(READY) ## speed, as ratios to a plain implementation
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PY) "$$script"; done

@@ -34,7 +34,7 @@ class Profile:
     """Test texts drawn for standard and robust accuracy (paper A, SA and RA)."""
     encoder_seeds: int = 3
     """Runs per row of the comparison of encoders."""
-    label_shares: tuple[float, float, float] = (0.01, 0.1, 1.0)
+    label_shares: tuple[float, ...] = (0.01, 0.1, 1.0)
     """Shares of the labels with which encoders are compared."""
     backbone_en: str = "mini"
     """Encoder of English corpora; see :func:`paperkit.models.backbones.find`."""
@@ -145,10 +145,12 @@ def _typed(value: Any, hint: Any, what: str) -> Any:
     if value == "none" and type(None) in accepted:
         return None
     if tuple in (getattr(kind, "__origin__", None) for kind in accepted):
-        length = len(get_args(accepted[0]))
-        if isinstance(value, list | tuple) and len(value) == length and all(_is_number(v) for v in value):
+        items = get_args(accepted[0])
+        length = len(value) if isinstance(value, list | tuple) else 0
+        fits = length > 0 if Ellipsis in items else length == len(items)
+        if fits and all(_is_number(v) for v in value):
             return tuple(float(v) for v in value)
-        raise InputError(f"{what} to {value!r}; accepted is a list of {length} numbers")
+        raise InputError(f"{what} to {value!r}; accepted is a list of {'' if Ellipsis in items else f'{len(items)} '}numbers")
     for kind in accepted:
         if kind is float and _is_number(value):
             return float(value)

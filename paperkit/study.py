@@ -144,11 +144,11 @@ class Study:
         return self.large
 
     def encoders(self, source: Source) -> tuple[str, ...]:
-        """Encoders to compare on a corpus: that of the profile, ``mini`` without pretraining, and, for English texts and
-        where its package is installed, ``minilm``."""
-        ours = self.token_options(source).backbone
-        others = ("mini-random", *(("minilm",) if source.load().language == "en" and backbones.has_minilm() else ()))
-        return tuple(dict.fromkeys((ours, *others)))
+        """Encoders to compare on a corpus: that of the profile, ``mini`` without pretraining, and, on public English texts
+        where its package is installed, ``minilm``. What is embedded must not depend on an optional package."""
+        english = self.kind == "public" and source.load().language == "en" and backbones.has_minilm()
+        names = (self.token_options(source).backbone, "mini-random", *(("minilm",) if english else ()))
+        return tuple(dict.fromkeys(names))
 
     def encoder_specs(self) -> dict[tuple[Source, str, float], list[RunSpec]]:
         """Runs behind the comparison of encoders: (corpus, encoder or SVM, share of labels) to one run per seed."""

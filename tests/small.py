@@ -17,6 +17,12 @@ SETTINGS = {
     "vector_size": 8,
     "vector_epochs": 2,
     "max_length": 40,
+    "encoder_seeds": 1,
+    "label_shares": [1.0],
+    "backbone_en": "tiny",
+    "backbone_zh": "tiny",
+    "tokens.max_length": 12,
+    "finetune.epochs": 1,
 }
 DRAWINGS = ("b_fig_1", "b_fig_2", "b_fig_3", "x_b_focal")
 """Exhibits that are the same whatever the data."""

@@ -220,7 +220,7 @@ def table(home):
 def test_train_plan_exhibit_publish_verify_in_the_order_of_a_day(capsys, home, table):
     data = ["--data", table, *REST]
     assert main(["plan", *data]) == 0
-    assert "runs     12, of which 12 are missing" in capsys.readouterr().out
+    assert "runs     15, of which 15 are missing" in capsys.readouterr().out
 
     assert main(["train", *data]) == 0
     out, err = capsys.readouterr()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from paperkit import runs
-from paperkit.plan import BYTES_PER_RUN, WORDS_PER_SECOND, describe
+from paperkit.plan import BYTES_PER_RUN, SPEED, describe
 from paperkit.store import Store
 from paperkit.study import Study
 from tests.small import SETTINGS
@@ -41,7 +41,8 @@ def line(text: str, name: str) -> str:
 def test_an_empty_store_misses_everything_and_says_that_it_guesses(study):
     said = describe(study)
     specs = study.plan()
-    assert len(specs) == len(set(specs)) == 2 * (3 * 2 + 2) + 7 * 2, "8 ablations, of which the first is in the tables"
+    paper_b, encoders = 2 * (3 * 2 + 2) + 7 * 2, 2 * (2 + 1)
+    assert len(specs) == len(set(specs)) == paper_b + encoders, "8 ablations, of which the first is in the tables"
     assert line(said, "runs") == f"runs     {len(specs)}, of which {len(specs)} are missing"
     assert said.startswith(study.summary())
     assert sum(int(count) for count in re.findall(r"^ +(\d+) × ", said, flags=re.MULTILINE)) == len(specs)
@@ -72,7 +73,7 @@ def test_time_follows_the_speed_measured_here_and_the_number_of_workers(study):
     finish(long, [spec for spec in long.plan() if not spec.method.seeded])
     guessed = minutes(2)
     finish(long, [long.spec(long.models[0], "ctrip", seed) for seed in range(100, 104)], seconds=0.4)
-    assert minutes(2) == pytest.approx(guessed * WORDS_PER_SECOND / 5000, rel=0.05)
+    assert minutes(2) == pytest.approx(guessed * SPEED["bilstm"] / 5000, rel=0.05)
     assert minutes(1) == pytest.approx(2 * minutes(2), rel=0.05)
     assert minutes(8) == pytest.approx(minutes(2) / 4, rel=0.05)
 

@@ -7,6 +7,8 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
+import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from tokenizers import Tokenizer
 from paperkit import code, paths
 from paperkit.corpora.plain import PRETRAINING
 from paperkit.pretraining import text, tokenizer, train
-from paperkit.pretraining.export import export
+from paperkit.pretraining.export import export, write_card
 from paperkit.pretraining.stream import Stream, encode
 from paperkit.store import Store, key
 from paperkit.training.numerics import numerics
@@ -81,7 +83,8 @@ def main() -> None:
         model = train.pretrain(streams["train"], shape, recipe, folder, {name: streams[name] for name in PRETRAINING},
                                lambda line: print(line, flush=True))  # fmt: skip
         facts = json.loads((prepared / FACTS).read_text())
-        export(model, learned, folder, shape, recipe, facts | {"numerics": numerics(recipe.device)})
+        facts |= {"held_out_one_in": text.HELD_OUT, "threads": given["threads"], "numerics": numerics(recipe.device)}
+        export(model, learned, folder, shape, recipe, facts)
         (folder / train.CHECKPOINT).unlink()
 
     identity = {"text": key(read), "shape": asdict(shape), "recipe": asdict(recipe),
@@ -91,6 +94,8 @@ def main() -> None:
     for file in sorted(finished.iterdir()):
         if file.name != "manifest.json":
             (given["into"] / file.name).write_bytes(file.read_bytes())
+    options = " ".join(shlex.quote(word) for word in sys.argv[1:])
+    write_card(given["into"], "make pretrain" + (f' PRETRAIN="{options}"' if options else ""))
     print(f"{given['into']}: {np.sum([f.stat().st_size for f in given['into'].iterdir()]) / 1e6:.1f} MB")
 
 

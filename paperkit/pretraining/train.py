@@ -27,7 +27,7 @@ CHECKPOINT, CURVE = "checkpoint.safetensors", "loss.csv"
 class Shape:
     """The encoder: a RoBERTa of this size."""
 
-    layers: int = 3
+    layers: int = 2
     width: int = 256
     heads: int = 4
     inner: int = 1024
@@ -41,13 +41,13 @@ class Shape:
 class Recipe:
     """The training."""
 
-    tokens: int = 100_000_000
+    tokens: int = 42_000_000
     """Tokens read in all, over as many epochs as that takes."""
-    batch_tokens: int = 8_192
+    batch_tokens: int = 4_096
     """Tokens per step."""
     lengths: tuple[tuple[float, int], ...] = ((0.9, 128), (0.1, 256))
     """Sequence length in each stage, with the stage's share of the steps (as BERT: short ones first)."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     """Peak of AdamW's rate: linear warm-up, then linear decay to 0."""
     warmup: float = 0.04
     weight_decay: float = 0.01
