@@ -81,7 +81,8 @@ def main() -> None:
         model = train.pretrain(streams["train"], shape, recipe, folder, {name: streams[name] for name in PRETRAINING},
                                lambda line: print(line, flush=True))  # fmt: skip
         facts = json.loads((prepared / FACTS).read_text())
-        export(model, learned, folder, shape, recipe, facts | {"numerics": numerics(recipe.device)})
+        facts["numerics"] = numerics(recipe.device) | read["numerics"] | code.versions("transformers")
+        export(model, learned, folder, shape, recipe, facts)
         (folder / train.CHECKPOINT).unlink()
 
     identity = {"text": key(read), "shape": asdict(shape), "recipe": asdict(recipe),
