@@ -83,12 +83,15 @@ class RunSpec:
         return asdict(self.schedule) | {"dtype": resolve_dtype(self.schedule.dtype, self.schedule.device)}
 
     def _text_identity(self) -> dict | None:
+        """The options, what they stand for, and the libraries that texts of this kind pass through."""
         if self.text is None:
             return None
         options = asdict(self.text)
         if isinstance(self.text, TokenOptions):
-            return options | {"backbone": backbones.find(self.text.backbone).identity}
-        return options | {"words": key(words_identity(self.source.load(), self.text.stop_words))}
+            libraries = code.versions("tokenizers", "transformers")
+            return options | libraries | {"backbone": backbones.find(self.text.backbone).identity}
+        libraries = code.versions("gensim", "jieba")
+        return options | libraries | {"words": key(words_identity(self.source.load(), self.text.stop_words))}
 
     def find(self, store: Store) -> "Run | None":
         """The finished run, or None."""

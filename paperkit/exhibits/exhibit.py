@@ -23,6 +23,9 @@ from paperkit.store import write_atomically
 from paperkit.study import Study
 from paperkit.training.numerics import numerics
 
+LIBRARIES = ("gensim", "jieba", "transformers", "tokenizers", "pandas", "scipy", "matplotlib", "seaborn")
+"""Their versions stand in the provenance beside those that every run has in its identity."""
+
 
 @dataclass
 class Content:
@@ -168,7 +171,7 @@ def provenance(study: Study, item: Exhibit, content: Content, seconds: float) ->
         "train_seconds": round(sum({run.folder.name: run.result["seconds"] for run in content.runs}.values()), 1),
         "wall_seconds": round(seconds, 2),
         "numerics": numerics(profile.schedule.device),
-        "versions": {"paperkit": __version__} | code.versions("pandas", "scipy", "matplotlib", "seaborn"),
+        "versions": {"paperkit": __version__} | code.versions(*LIBRARIES),
         "commit": commit(),
         "notebook": f"notebooks/{item.notebook}.ipynb",
         "command": command(study, item.name),

@@ -83,7 +83,8 @@ def main() -> None:
         model = train.pretrain(streams["train"], shape, recipe, folder, {name: streams[name] for name in PRETRAINING},
                                lambda line: print(line, flush=True))  # fmt: skip
         facts = json.loads((prepared / FACTS).read_text())
-        facts |= {"held_out_one_in": text.HELD_OUT, "threads": given["threads"], "numerics": numerics(recipe.device)}
+        libraries = numerics(recipe.device) | read["numerics"] | code.versions("transformers")
+        facts |= {"held_out_one_in": text.HELD_OUT, "threads": given["threads"], "numerics": libraries}
         export(model, learned, folder, shape, recipe, facts)
         (folder / train.CHECKPOINT).unlink()
 

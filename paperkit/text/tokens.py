@@ -8,9 +8,13 @@ from safetensors.numpy import load_file, save_file
 
 from paperkit import code
 from paperkit.corpora.corpus import Corpus
+from paperkit.errors import InputError
 from paperkit.models import backbones
 from paperkit.store import Store
 from paperkit.text.vocabulary import Encoded
+
+SHORTEST = 3
+"""Fewest tokens kept of a text: the two special ones and one of its own."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,15 @@ class Tokenised:
 
 
 def tokenise(corpus: Corpus, options: TokenOptions, store: Store) -> Tokenised:
-    """Every text of ``corpus``, cut at ``max_length`` with the closing token kept."""
+    """Every text of ``corpus``, cut at ``max_length`` with the closing token kept.
+
+    Raises:
+        InputError: no such backbone, or a ``max_length`` that it cannot take.
+    """
     backbone = backbones.find(options.backbone)
+    if not SHORTEST <= options.max_length <= backbone.positions:
+        raise InputError(f"max_length is {options.max_length}; accepted are {SHORTEST} to {backbone.positions} tokens, "
+                         f"which is what backbone {options.backbone!r} can read")  # fmt: skip
 
     def build(folder: Path) -> None:
         tokeniser, pad = backbone.tokeniser()
@@ -51,14 +62,8 @@ def tokenise(corpus: Corpus, options: TokenOptions, store: Store) -> Tokenised:
         sizes = np.array([pad, tokeniser.get_vocab_size()], dtype=np.int64)
         save_file({"flat": flat, "offsets": offsets, "sizes": sizes}, folder / "tokens.safetensors")
 
-    identity = {"corpus": corpus.checksum, "tokeniser": tokeniser_identity(options), "max_length": options.max_length,
-                "code": code.digest("paperkit.text.tokens"), "numerics": code.versions("tokenizers")}  # fmt: skip
+    identity = {"corpus": corpus.checksum, "tokeniser": backbone.tokeniser_identity, "max_length": options.max_length,
+                "code": code.digest("paperkit.text.tokens"), "numerics": code.versions("tokenizers", "transformers")}  # fmt: skip
     arrays = load_file(store.get("tokens", identity, build) / "tokens.safetensors")
     pad, size = arrays["sizes"].tolist()
     return Tokenised(Encoded(arrays["flat"], arrays["offsets"], pad), size)
-
-
-def tokeniser_identity(options: TokenOptions) -> dict:
-    """What the tokens rest on: the tokeniser's files, not the weights."""
-    identity = backbones.find(options.backbone).identity
-    return {name: value for name, value in identity.items() if name.startswith(("tokenizer", "vocab", "merges"))}

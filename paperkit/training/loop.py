@@ -149,7 +149,8 @@ def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict]:
     head = list(model.output.parameters())
     ours = {id(parameter) for parameter in head}
     body = [parameter for parameter in model.parameters() if id(parameter) not in ours]
-    rates = (schedule.learning_rate, schedule.head_learning_rate or schedule.learning_rate)
+    of_head = schedule.learning_rate if schedule.head_learning_rate is None else schedule.head_learning_rate
+    rates = (schedule.learning_rate, of_head)
     return [{"params": group, "lr": rate, "peak": rate} for group, rate in zip((body, head), rates, strict=True)]
 
 

@@ -28,13 +28,13 @@ def resolve_dtype(dtype: str, device: str) -> str:
 
 @lru_cache(maxsize=4)
 def numerics(device: str) -> dict[str, str]:
-    """Versions, processor and device: part of the identity of every run."""
+    """What every run computes with, and where: part of its identity. Libraries that made its texts into numbers are named
+    beside it, by those who know them: encoders travel to machines that have neither gensim nor jieba."""
     import torch
 
     device = resolve_device(device)
     chip = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
-    packages = code.versions("torch", "transformers", "numpy", "scikit-learn", "gensim", "jieba")
-    return packages | {
+    return code.versions("torch", "numpy", "scikit-learn") | {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "device": device,

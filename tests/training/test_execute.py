@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_weights
 
 from paperkit.corpora.corpus import assemble
+from paperkit.errors import InputError
 from paperkit.models.linear import linear_svm
 from paperkit.text.prepare import TextOptions, prepare
 from paperkit.training import execute as module
@@ -72,6 +73,44 @@ def test_under_sampling(tiny, three):
         assert Counter(labels[picked[0]].tolist()) == dict.fromkeys(sizes, min(sizes.values()))
         assert set(picked[0]) <= set(every) and len(set(picked[0])) == len(picked[0])
         assert picked[0].tolist() == picked[1].tolist() != picked[2].tolist()
+
+
+SHARES = (0.01, 0.1, 0.25, 0.5, 0.9, 1.0)
+
+
+def labelled_ids(corpus, share, seed=0) -> list[str]:
+    rows = training_rows(corpus, "ctrip", replace(ATTENTION, labelled=share), seed)
+    assert rows.dtype == np.int64 and sorted(rows.tolist()) == rows.tolist()
+    return corpus.table.id[rows].tolist()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_labelled_shares_are_stratified_and_nested(three, seed):
+    every = training_rows(three, "ctrip", ATTENTION, seed)
+    sizes = Counter(three.table.label[every])
+    label_of = dict(zip(three.table.id, three.table.label, strict=True))
+    smaller = set()
+    for share in SHARES:
+        kept = labelled_ids(three, share, seed)
+        expected = {label: max(1, round(share * size)) for label, size in sizes.items()}
+        assert Counter(label_of[each] for each in kept) == expected and len(set(kept)) == len(kept)
+        assert smaller <= set(kept)
+        smaller = set(kept)
+    assert smaller == set(three.table.id[every])
+
+
+def test_which_texts_are_labelled_depends_on_the_seed_and_not_on_their_order(three):
+    turned = replace(three, table=three.table[::-1].reset_index(drop=True))
+    for share in SHARES:
+        assert sorted(labelled_ids(turned, share)) == sorted(labelled_ids(three, share))
+    assert labelled_ids(three, 0.25, seed=0) != labelled_ids(three, 0.25, seed=1)
+
+
+def test_a_reference_row_with_fewer_labels_has_a_run_of_each_seed():
+    assert not SVM.seeded and replace(SVM, labelled=0.5).seeded
+    for share in (0, -0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match=r"^labelled is .*; accepted is a share above 0, up to 1$"):
+            replace(SVM, labelled=share)
 
 
 @pytest.mark.parametrize(("platform", "other"), [("ctrip", "qunar"), ("qunar", "ctrip")])

@@ -189,9 +189,11 @@ def test_the_learning_rate_is_a_loop(total, warmup, peak):
     assert rates[: top + 1] == sorted(rates[: top + 1]) and rates[top:] == sorted(rates[top:], reverse=True)
 
 
-def test_it_is_a_plain_loop(tmp_path):
+@pytest.mark.parametrize("head_rate", [None, 0.2, 0.0])
+def test_it_is_a_plain_loop(tmp_path, head_rate):
     """Clipping, decoupled decay and Adam's moments written out; dropout off, so that nothing is random but the order."""
-    schedule = replace(NO_DROPOUT, epochs=2, weight_decay=0.1, clip=0.1)
+    schedule = replace(NO_DROPOUT, epochs=2, weight_decay=0.1, clip=0.1, head_learning_rate=head_rate)
+    of_head = replace(schedule, learning_rate=schedule.learning_rate if head_rate is None else head_rate)
     model = network(schedule).double()
     parameters = [p.detach().clone().requires_grad_() for p in model.parameters()]
     names = [name for name, _ in model.named_parameters()]
@@ -210,8 +212,9 @@ def test_it_is_a_plain_loop(tmp_path):
             losses += each.tolist()
             ces += F.cross_entropy(logits, y, reduction="none").tolist()
             norms.append(math.sqrt(sum(float((g**2).sum()) for g in gradients)))
-            rate, step = plain_rate(step, total, schedule), step + 1
+            below, above, step = plain_rate(step, total, schedule), plain_rate(step, total, of_head), step + 1
             for at, g in enumerate(gradients):
+                rate = above if names[at] in ("output.weight", "output.bias") else below
                 g = g * min(1, schedule.clip / norms[-1])
                 first[at] = 0.9 * first[at] + 0.1 * g
                 second[at] = 0.999 * second[at] + 0.001 * g**2
@@ -226,6 +229,16 @@ def test_it_is_a_plain_loop(tmp_path):
         assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-4)
     for name, mine, theirs in zip(names, fitted.parameters(), parameters, strict=True):
         assert torch.allclose(mine, theirs, atol=1e-4), name
+
+
+def test_the_rate_of_the_head_reaches_the_head_alone(tmp_path):
+    still = replace(NO_DROPOUT, epochs=1, weight_decay=0.0)
+    starts = network(NO_DROPOUT).state_dict()
+    for rates, moved in (((0.05, 0.0), False), ((0.0, 0.05), True)):
+        schedule = replace(still, learning_rate=rates[0], head_learning_rate=rates[1])
+        model, _ = train(tmp_path / str(moved), schedule)
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, starts[name]) == (name.startswith("output.") != moved), name
 
 
 def test_rate_and_clip_reach_the_optimizer(tmp_path):
@@ -274,6 +287,30 @@ SCRIPT = {
     "dev_ce": [2, 2, 1, 1, 3],
     "dev_loss": [5, 4, 3, 2, 1],
 }
+
+
+PATIENT = [1, 3, 2, 3, 1, 4, 1, 1, 1, 9]
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(0, 10), (1, 3), (2, 4), (3, 5), (4, 10), (5, 10)])
+@pytest.mark.parametrize("interrupted", [None, 3])
+def test_patience_is_a_count_of_epochs_without_a_better_one(tmp_path, monkeypatch, patience, epochs, interrupted):
+    """Epoch 2 is the best until epoch 6, and that one until epoch 10; a tie is not better."""
+    done = itertools.count()
+    monkeypatch.setattr(loop, "_dev_scores", lambda *_: {name: PATIENT[min(len(seen), 9)] for name in SCRIPT})
+    seen = []
+    schedule = replace(NO_DROPOUT, epochs=10, patience=patience)
+
+    def on_epoch(epoch):
+        seen.append(epoch)
+        if epoch == interrupted and next(done) == 0:
+            raise Interrupted
+
+    if interrupted is not None and interrupted <= epochs:
+        with pytest.raises(Interrupted):
+            train(tmp_path, schedule, on_epoch=on_epoch)
+    _, history = train(tmp_path, schedule, on_epoch=on_epoch)
+    assert seen == list(range(1, epochs + 1)) and [row["epoch"] for row in history] == seen
 
 
 @pytest.mark.parametrize(("select", "best"), [("accuracy", 1), ("f1_macro", 3), ("loss", 2)])  # the first of equals

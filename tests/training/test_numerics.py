@@ -1,0 +1,38 @@
+"""The precision and the device that ``"auto"`` stands for."""
+
+import pytest
+import torch
+
+from paperkit.training.numerics import resolve_device, resolve_dtype
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "auto"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_is_asked_for_is_taken(dtype, device):
+    assert resolve_dtype(dtype, device) == dtype
+
+
+@pytest.mark.parametrize("avx", [False, True])
+@pytest.mark.parametrize("amx", [False, True])
+def test_on_a_processor_it_takes_instructions_for_bfloat16(monkeypatch, avx, amx):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert resolve_dtype("auto", "cpu") == ("bfloat16" if avx or amx else "float32")
+
+
+@pytest.mark.parametrize("supported", [False, True])
+def test_on_a_gpu_it_takes_a_gpu_that_does_not_emulate(monkeypatch, supported):
+    def is_bf16_supported(including_emulation=True):
+        return supported or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
+    for device in ("cuda", "auto"):
+        assert resolve_device(device) == "cuda"
+        assert resolve_dtype("auto", device) == ("bfloat16" if supported else "float32")
+
+
+def test_without_a_gpu_auto_is_the_processor(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert [resolve_device(device) for device in ("auto", "cpu", "cuda")] == ["cpu", "cpu", "cuda"]
+    assert resolve_dtype("auto", "auto") == resolve_dtype("auto", "cpu")
