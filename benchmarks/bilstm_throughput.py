@@ -23,7 +23,7 @@ from paperkit.seeds import numpy_generator
 from paperkit.store import Store
 from paperkit.text.batches import evaluation_batches, training_batches
 from paperkit.text.prepare import TextOptions, prepare
-from paperkit.training.loop import learning_rate
+from paperkit.training.loop import rate_factor
 from paperkit.training.methods import Schedule
 
 LENGTH = 169
@@ -103,7 +103,7 @@ def main(epochs: int) -> None:
             started = time.perf_counter()
             for rows, inputs in batches(epoch):
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(steps[name], total, schedule)
+                    group["lr"] = schedule.learning_rate * rate_factor(steps[name], total, schedule.warmup)
                 loss = focal(model(*inputs), labels[rows], gamma=0.0).mean()
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()

@@ -96,8 +96,9 @@ def test_an_exhibit_is_written_in_all_its_formats(embedded, name):
 
 LARGE = {"newswire", "tickets"}
 CORPORA = dict.fromkeys(("x_leakage", "x_notes"), {"reviews"} | LARGE) | dict.fromkeys(
-    ("a_fig_2", "a_table_2", "x_label_tree", "x_class_sizes_a", "x_similarity_by_prefix", "x_label_noise"), LARGE
-)
+    ("a_fig_2", "a_table_2", "x_label_tree", "x_class_sizes_a", "x_similarity_by_prefix", "x_label_noise",
+     "x_encoder_table", "x_encoder_curve"), LARGE
+)  # fmt: skip
 KEYS = {
     "exhibit", "caption", "caption_zh", "note", "data", "corpora", "profile", "seeds", "runs", "train_seconds",
     "wall_seconds", "numerics", "versions", "commit", "notebook", "command", "made", "quotes_texts", "text_columns",
