@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paperkit.pretraining.stream import IGNORED, Stream, encode, mask
@@ -50,6 +50,7 @@ def single_blanks(words: list[str]) -> list[str]:
     return [word for at, word in enumerate(words) if word != " " or (at and words[at - 1] != " ")]
 
 
+@settings(max_examples=50)
 @given(st.lists(st.lists(PIECE, max_size=8).map(single_blanks), max_size=4))
 def test_words_are_a_loop(learned, documents):
     stream = encode([BORDER.join(document) for document in documents], learned)
@@ -121,6 +122,7 @@ def random_stream(size: int, seed: int = 0) -> Stream:
     return Stream(np.array(tokens, dtype=np.uint16), np.array(words, dtype=np.int32))
 
 
+@settings(max_examples=50)
 @given(st.integers(20, 200), st.integers(3, 20), st.integers(0, 2**40), st.floats(0, 1))
 def test_words_are_masked_whole_and_special_tokens_never(size, length, seed, share):
     tokens, words = random_stream(size, seed).sequences(length)
@@ -139,7 +141,7 @@ def test_words_are_masked_whole_and_special_tokens_never(size, length, seed, sha
 
 @pytest.fixture(scope="module")
 def many():
-    return random_stream(60_000).sequences(100)
+    return random_stream(40_000).sequences(100)
 
 
 def test_shares(many):
