@@ -31,8 +31,8 @@ class Stream:
         n = len(self.tokens) // (length - 1)
         tokens = np.full((n, length), START, dtype=np.int64)
         words = np.full((n, length), -1, dtype=np.int64)
-        tokens[:, 1:] = self.tokens[: n * (length - 1)].reshape(n, -1)
-        words[:, 1:] = self.words[: n * (length - 1)].reshape(n, -1)
+        tokens[:, 1:] = self.tokens[: n * (length - 1)].reshape(n, length - 1)
+        words[:, 1:] = self.words[: n * (length - 1)].reshape(n, length - 1)
         return tokens, words
 
 
@@ -64,10 +64,10 @@ def _word_starts(text: str) -> list[int]:
     """The number of the word to which each character of ``text`` without borders belongs."""
     numbers, number, previous = [], 0, ""
     for character in text:
+        # a blank belongs to the word after it, as ▁ does, also where jieba parts them
         if character == BORDER:
-            number += 1
+            number += not previous.isspace()
         else:
-            # a blank belongs to the word after it, as ▁ does
             if character.isspace() or (character.isalnum() != previous.isalnum() and not previous.isspace()):
                 number += 1
             numbers.append(number)

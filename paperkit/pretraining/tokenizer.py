@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from paperkit.errors import InputError
+
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
 PAD, START, END, UNKNOWN, MASK = range(len(SPECIAL))
 BORDER = "\x1f"
@@ -24,6 +26,8 @@ def train(texts: Iterable[str], size: int = 16_000, pieces: str = "words") -> To
     ``texts`` are lower-cased and NFKC-normalised; Chinese words in them are parted by :data:`BORDER`. ``pieces`` is
     ``"words"``, or ``"characters"``: every Han character is a token of its own.
     """
+    if pieces not in PIECES:
+        raise InputError(f"pieces is {pieces!r}; accepted are {', '.join(map(repr, PIECES))}")
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=False))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"[\s\p{C}&&[^\x1f]]+"), " ")]

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import RobertaConfig, RobertaForMaskedLM
 
+from paperkit.errors import InputError
 from paperkit.pretraining.stream import IGNORED, Stream, mask
 from paperkit.pretraining.tokenizer import END, PAD, START
 from paperkit.seeds import derive, numpy_generator
@@ -113,7 +114,16 @@ def pretrain(
     """Train on ``stream``, or go on from the checkpoint in ``folder``; the loss curve is kept in ``loss.csv`` there.
 
     ``held_out`` (name to stream) is scored at every tenth of the way: loss and accuracy on the hidden tokens.
+
+    Raises:
+        InputError: text or recipe are too small for a single step.
     """
+    for _, length in recipe.lengths:
+        if recipe.steps < 1 or recipe.batch_tokens < length or len(stream.tokens) < length - 1:
+            raise InputError(
+                f"pretraining on {recipe.tokens:,} tokens, {recipe.batch_tokens:,} a step, in sequences of {length}, from a "
+                f"text of {len(stream.tokens):,}: there must be enough for one step and one sequence"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(derive(recipe.seed, "init"))
     model = build(shape, recipe.dropout, "eager" if recipe.device == "cpu" else "sdpa").to(recipe.device)
@@ -165,9 +175,12 @@ def pretrain(
 
 @torch.no_grad()
 def evaluate(model: RobertaForMaskedLM, stream: Stream, recipe: Recipe, length: int = 128) -> dict[str, float]:
-    """Loss and accuracy on the hidden tokens of held-out text, under masks that are always the same."""
+    """Loss and accuracy on the hidden tokens of held-out text, under masks that are always the same.
+
+    In sequences of ``length`` tokens, or as long as the model takes.
+    """
     model.eval()
-    tokens, words = stream.sequences(length)
+    tokens, words = stream.sequences(min(length, model.config.max_position_embeddings - PAD - 1))
     hidden, targets = mask(tokens, words, model.config.vocab_size, 0, "held out")
     loss = correct = count = 0.0
     for begin in range(0, len(tokens), 64):
@@ -181,7 +194,7 @@ def evaluate(model: RobertaForMaskedLM, stream: Stream, recipe: Recipe, length: 
 
 
 def _rows(n: int, batch: int, step: int, seed: int, length: int) -> np.ndarray:
-    """The sequences of one step: every epoch goes through all ``n`` once, in an order of its own."""
+    """The sequences of one step: every epoch goes through all full batches of ``n`` once, in an order of its own."""
     per_epoch = max(1, n // batch)
     epoch, place = divmod(step, per_epoch)
     order = numpy_generator(seed, "order", length, epoch).permutation(n)

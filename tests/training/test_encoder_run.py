@@ -62,7 +62,7 @@ def run(corpus, train_on, store, folder, text=TEXT, schedule=SCHEDULE, method=BA
 @pytest.mark.parametrize("name", ["tiny", "english"])
 def test_a_run_is_whole(corpora, shared, tmp_path, name):
     corpus, train_on = corpora[name]
-    result, outputs = run(corpus, train_on, shared, tmp_path / "run", schedule=replace(SCHEDULE, epochs=12))
+    result, outputs = run(corpus, train_on, shared, tmp_path / "run", schedule=replace(SCHEDULE, epochs=8))
     tokens = tokenise(corpus, TEXT, shared)
     dev = corpus.rows("dev", train_on).index.tolist()
     rows = dev + test_rows(corpus, train_on).tolist()
@@ -74,7 +74,7 @@ def test_a_run_is_whole(corpora, shared, tmp_path, name):
     assert {file.name for file in (tmp_path / "run").iterdir()} == {
         "run.json", "outputs.safetensors", "weights.safetensors"}  # fmt: skip
     losses = [row["train_ce"] for row in result["history"]]
-    assert len(losses) == 12 and losses[-1] < 0.7 * losses[0], "it learns"
+    assert len(losses) == 8 and losses[-1] < 0.8 * losses[0], "it learns"
 
     model = build_model(tokens, corpus.n_classes, BASELINE, SCHEDULE, seed=9, text=TEXT)
     model.load_state_dict(load_weights(tmp_path / "run" / "weights.safetensors"))
