@@ -46,6 +46,11 @@ class Study:
         """``"embedded"``, ``"public"`` or ``"table"``."""
         return self.data if self.data in ("embedded", "public") else "table"
 
+    @property
+    def may_quote(self) -> bool:
+        """Whether exhibits may show texts: those of a user's table only when asked."""
+        return self.kind != "table" or self.quote_texts
+
     @cached_property
     def profile(self) -> Profile:
         return profiles.load(self.profile_name, self.kind, self.overrides)

@@ -25,7 +25,7 @@ from paperkit.training.execute import build_model
 @exhibit("x_b_attention", NOTEBOOK, "Attention weights over reviews: what the model looks at.", "句子上的注意力权重")
 def attention(study: Study) -> Content:
     """Four dev texts: the most confidently right and wrong one of each class that has them."""
-    if study.kind == "table" and not study.quote_texts:
+    if not study.may_quote:
         title = "Texts of your table are not quoted; quote_texts = True shows them."
         return Content(sentence.attention_svg([], []), html=f"<p>{title}</p>", note=title)
     platform = study.corpus.platforms[0]

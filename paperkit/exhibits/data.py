@@ -61,7 +61,7 @@ def table_1(study: Study) -> Content:
     ]
     if not (shown.votes != "").any():
         shown = shown.drop(columns="votes")
-    if study.kind == "table" and not study.quote_texts:
+    if not study.may_quote:
         note = "Texts of your table are not quoted; quote_texts = True shows them."
         return Content(shown.drop(columns="text"), note=note)
     return Content(shown, quotes=True, text_columns=("text",))

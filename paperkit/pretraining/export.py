@@ -114,8 +114,9 @@ What that is worth in classification stands in the table `x_encoder_table` (note
 
 {epochs:.1f} epochs over some {facts["train_tokens"] / 1e6:.0f} million tokens are a ten-thousandth of what RoBERTa read. Chinese is
 mostly news, reviews, abstracts and examination questions, English mostly news wires of 1987, film reviews and speeches; it
-will know little of anything else. It reads at most {shape["positions"]} tokens, and those beyond {recipe["lengths"][0][1]} were met only in
-the last steps, at a falling learning rate: prefer shorter inputs. Biases of its texts were not examined.
+will know little of anything else. It reads at most {shape["positions"]} tokens, and those beyond
+{recipe["lengths"][0][1]} were met only in the last steps, at a falling learning rate: prefer shorter inputs. Biases of its texts
+were not examined.
 
 sha256 of `model.safetensors`: `{hashlib.sha256(weights).hexdigest()}`
 """, encoding="utf-8")
