@@ -45,7 +45,9 @@ def linear_svm(
     best, best_accuracy = None, -1.0
     x_dev = vectorizer.transform(dev_texts) if len(dev_texts) else None
     for c in C_GRID if len(dev_texts) else (C_WITHOUT_DEV,):
-        model = LinearSVC(C=c, dual=True, random_state=0, max_iter=10_000).fit(x_train, train_labels)
+        with warnings.catch_warnings():  # hundreds of classes with a text or two each are what is meant here
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            model = LinearSVC(C=c, dual=True, random_state=0, max_iter=10_000).fit(x_train, train_labels)
         accuracy = model.score(x_dev, dev_labels) if len(dev_texts) else 0.0
         if accuracy > best_accuracy:  # hundreds of classes make a model large: only the best one is kept
             best, best_accuracy = model, accuracy
