@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
@@ -44,7 +45,7 @@ class Source:
         return _load(self)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _load(source: Source) -> Corpus:
     arguments = asdict(source)
     return corpora.load(arguments.pop("name"), **arguments)
@@ -146,11 +147,14 @@ def get(specs: Sequence[RunSpec], store: Store | None = None, workers: int | Non
     if workers > 1:
         from joblib import Parallel, delayed
 
-        done = Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered")(
-            delayed(_work)(spec, store, os.getpid()) for spec in in_good_order(missing)
-        )
-        for _ in progress_bar(done, total=len(missing), unit="run", title="training"):
-            pass
+        with warnings.catch_warnings():
+            # loky replaces a worker whose memory has grown and says so; nothing is lost
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+            done = Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered")(
+                delayed(_work)(spec, store, os.getpid()) for spec in in_good_order(missing)
+            )
+            for _ in progress_bar(done, total=len(missing), unit="run", title="training"):
+                pass
     else:
         for spec in progress_bar(missing, total=len(missing), unit="run", title="training"):
             train(spec, store)

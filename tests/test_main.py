@@ -224,9 +224,9 @@ def test_train_plan_exhibit_publish_verify_in_the_order_of_a_day(capsys, home, t
 
     assert main(["train", *data]) == 0
     out, err = capsys.readouterr()
-    assert out.splitlines()[-1] == "runs     12, of which 12 are still to be trained" and "Traceback" not in err
+    assert out.splitlines()[-1] == "runs     15, of which 15 are still to be trained" and "Traceback" not in err
     runs = {path: path.stat().st_mtime_ns for path in (home / "store" / "runs").rglob("*")}
-    assert len(list((home / "store" / "runs").iterdir())) == 12 and not (home / "build").exists()
+    assert len(list((home / "store" / "runs").iterdir())) == 15 and not (home / "build").exists()
 
     assert main(["train", *data]) == 0
     assert "of which 0 are still to be trained" in capsys.readouterr().out

@@ -93,7 +93,7 @@ def test_killed_with_two_workers_and_finished_with_one_the_tables_are_the_same(u
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
+@pytest.mark.parametrize("seed", range(3))
 def test_killed_at_any_moment_any_number_of_times_the_tables_are_the_same(undisturbed, new_home, seed):
     draw = random.Random(seed)
     home, killed = new_home("killed"), []
