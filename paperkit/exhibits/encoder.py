@@ -97,6 +97,9 @@ def curve(study: Study) -> Content:
             axis.errorbar(mine.labels * 100, mine.accuracy_mean, [below, above], label=model, color=f"C{number}",
                           marker="os^Dv"[number % 5], capsize=2, lw=1.4)  # fmt: skip
         axis.set_xscale("log")
+        shares = sorted(rows.labels.unique() * 100)
+        axis.set_xticks(shares, [f"{share:g}" for share in shares])
+        axis.minorticks_off()
         axis.set_title(corpus)
         axis.set_xlabel(label("labels used (%)", "使用的标注比例（%）"))
     axes[0, 0].set_ylabel(label("accuracy", "准确率"))
@@ -127,5 +130,6 @@ def pretraining(study: Study) -> Content:
     last = scored.iloc[-1]
     note = (f"{facts['parameters'] / 1e6:.1f} million parameters, {facts['steps']:,} steps, {last.tokens / 1e6:.0f} million "
             f"tokens of a text of {facts['train_tokens'] / 1e6:.1f} million; on held-out text {last.zh_accuracy:.1%} of the "
-            f"masked tokens of Chinese and {last.en_accuracy:.1%} of English are guessed right.")  # fmt: skip
+            f"masked tokens of Chinese and {last.en_accuracy:.1%} of English are guessed right. "
+            "The loss jumps where longer sequences begin, whose later positions are new to the model.")  # fmt: skip
     return Content(figure, numbers=numbers, note=note)
