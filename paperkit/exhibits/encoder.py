@@ -1,16 +1,13 @@
 """What a pretrained encoder is worth, and how ours was made (appendix notebook 08_encoder)."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
 from paperkit.evaluate import statistics
-from paperkit.evaluate.metrics import UndefinedMetricWarning, evaluate
 from paperkit.exhibits import style
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_b import readable, summarise
+from paperkit.exhibits.paper_b import quietly, readable, summarise
 from paperkit.exhibits.style import label
 from paperkit.exhibits.tables import with_interval
 from paperkit.models import backbones
@@ -32,20 +29,13 @@ def per_seed(study: Study) -> tuple[pd.DataFrame, list[Run]]:
         for run in study.get(specs):
             corpus = source.load()
             _, truth, logits = run.on(None)
-            scores = evaluate_quietly(truth, logits.argmax(axis=1), corpus.n_classes)
+            scores = quietly(truth, logits, corpus.n_classes)
             used.append(run)
             rows.append({"data": study.name, "corpus": corpus.name, "model": name, "labels": share,
                          "seed": run.spec.seed if run.spec.method.seeded else "", "n_train": run.result["n_train"],
                          "n_test": len(truth), **{metric: scores[metric] for metric in METRICS},
                          "seconds": run.result["seconds"]})  # fmt: skip
     return pd.DataFrame(rows), used
-
-
-def evaluate_quietly(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> dict[str, float]:
-    """The metrics; classes that occur in neither are left out of macro averages, which with hundreds is nothing to say."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)
-        return evaluate(truth, predicted, n_classes)
 
 
 @exhibit("x_encoder_table", NOTEBOOK, "What pretraining is worth: encoders by share of the labels, beside a linear SVM.",

@@ -35,9 +35,14 @@ SHOWN_PAIRS = 12
 def scores(study: Study, run: Run, test_on: str) -> dict[str, float]:
     """The metrics of one run on one platform's test texts; what is 0/0 there is nan."""
     _, truth, logits = run.on(test_on)
+    return quietly(truth, logits, study.corpus.n_classes)
+
+
+def quietly(truth: np.ndarray, logits: np.ndarray, n_classes: int) -> dict[str, float]:
+    """The metrics of predictions ``(n, K)`` without a warning of what is 0/0: a table shows it as n/a."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)  # shown as n/a
-        return evaluate(truth, logits.argmax(axis=1), study.corpus.n_classes)
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        return evaluate(truth, logits.argmax(axis=1), n_classes)
 
 
 def per_seed(study: Study, pairs: Sequence[tuple[str, str]]) -> tuple[pd.DataFrame, list[Run]]:

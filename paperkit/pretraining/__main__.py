@@ -55,10 +55,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m paperkit.pretraining", description=__doc__.splitlines()[0])
     for cls in (train.Shape, train.Recipe):
         for field in fields(cls):
-            if field.type in (int, float, str) or field.type in ("int", "float", "str"):
-                kind = {"int": _whole, "float": float, "str": str}.get(str(field.type), field.type)
-                parser.add_argument(f"--{field.name.replace('_', '-')}", type=_whole if kind is int else kind,
-                                    default=field.default, help=f"default {field.default}")  # fmt: skip
+            if field.type in (int, float, str):
+                kind = _whole if field.type is int else field.type
+                parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default,
+                                    help=f"default {field.default}")  # fmt: skip
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--into", type=Path, default=paths.ROOT / "paperkit" / "models" / "mini",
                         help="the folder of the finished model")  # fmt: skip

@@ -51,6 +51,7 @@ def write_card(folder: Path, command: str) -> None:
         curve = list(csv.DictReader(file))
     last = curve[-1]
     weights = (folder / "model.safetensors").read_bytes()
+    code = f", with the code of commit {facts['commit']}" if "commit" in facts else ""
     epochs = int(last["tokens"]) / facts["train_tokens"]
     sources = "\n".join(
         f"| `{name}` | {count:,} | {public.manifest()[name].licence} | {public.manifest()[name].citation} |"
@@ -99,7 +100,7 @@ research only, so the weights are **for research use**.
   {float(last["seconds"]) / 3600:.1f} hours;
   torch {numerics["torch"]}, transformers {numerics["transformers"]}.
 
-The exact command: `{command}`. The loss curve is `loss.csv`, the facts above are `{FACTS}`.
+The exact command: `{command}`{code}. The loss curve is `loss.csv`, the facts above are `{FACTS}`.
 
 ## What it reached
 
@@ -112,7 +113,7 @@ What that is worth in classification stands in the table `x_encoder_table` (note
 
 ## Limits
 
-{epochs:.1f} epochs over some {facts["train_tokens"] / 1e6:.0f} million tokens are a ten-thousandth of what RoBERTa read. Chinese is
+{epochs:.1f} epochs over some {facts["train_tokens"] / 1e6:.0f} million tokens are very little beside what RoBERTa read. Chinese is
 mostly news, reviews, abstracts and examination questions, English mostly news wires of 1987, film reviews and speeches; it
 will know little of anything else. It reads at most {shape["positions"]} tokens, and those beyond
 {recipe["lengths"][0][1]} were met only in the last steps, at a falling learning rate: prefer shorter inputs. Biases of its texts

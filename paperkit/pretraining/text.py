@@ -1,6 +1,5 @@
 """What ``mini`` reads: plain texts, and the training and unlabelled texts of the public corpora; nothing held out."""
 
-import logging
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from paperkit.corpora.corpus import guess_language, normalise
 from paperkit.corpora.plain import PRETRAINING, sentences
 from paperkit.pretraining.tokenizer import BORDER
 from paperkit.seeds import derive, python_generator
+from paperkit.text.words import quiet_jieba
 
 CORPORA = ("reuters21578", "exam-tree", "iflytek", "csldcp", "travel")
 HELD_OUT = 100
@@ -65,7 +65,4 @@ def parted(text: Text) -> str:
     plain = " ".join(unicodedata.normalize("NFKC", text.text).lower().replace(BORDER, " ").split())
     if text.language != "zh":
         return plain
-    import jieba
-
-    jieba.setLogLevel(logging.WARNING)
-    return BORDER.join(jieba.cut(plain))
+    return BORDER.join(quiet_jieba().cut(plain))

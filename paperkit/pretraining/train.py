@@ -20,6 +20,7 @@ from paperkit.errors import InputError
 from paperkit.pretraining.stream import IGNORED, Stream, mask
 from paperkit.pretraining.tokenizer import END, PAD, START
 from paperkit.seeds import derive, numpy_generator
+from paperkit.training.loop import rate_factor
 
 CHECKPOINT, CURVE = "checkpoint.safetensors", "loss.csv"
 
@@ -77,8 +78,7 @@ class Recipe:
         return self.lengths[-1][1], begin
 
     def rate(self, step: int) -> float:
-        warm = max(1, round(self.warmup * self.steps))
-        return self.learning_rate * min((step + 1) / warm, (self.steps - step) / max(self.steps - warm, 1))
+        return self.learning_rate * rate_factor(step, self.steps, self.warmup)
 
 
 def build(shape: Shape, dropout: float = 0.0, attention: str = "eager") -> RobertaForMaskedLM:

@@ -42,7 +42,7 @@ def stop_words(language: str, which: str = "keep-negations") -> frozenset[str]:
 
 
 @cache
-def _jieba():
+def quiet_jieba():
     """jieba, silenced, with its cache in our own store: the default one is shared by all users of the machine."""
     import jieba
 
@@ -56,7 +56,7 @@ def _jieba():
 def cut(text: str, language: str) -> list[str]:
     """All words of one text in order, before stop words are taken out."""
     if language == "zh":
-        return [word for word in _jieba().cut(text) if _HAN_WORD.fullmatch(word)]
+        return [word for word in quiet_jieba().cut(text) if _HAN_WORD.fullmatch(word)]
     return _ENGLISH_WORD.findall(text.lower().replace("’", "'"))
 
 

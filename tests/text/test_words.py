@@ -95,8 +95,8 @@ def test_a_word_list_may_hold_comments_and_blank_lines(tmp_path, monkeypatch):
 
 
 def test_jieba_keeps_its_cache_in_our_store():
-    words._jieba.cache_clear()
-    assert words._jieba().dt.tmp_dir == str(paths.store() / "jieba")
+    words.quiet_jieba.cache_clear()
+    assert words.quiet_jieba().dt.tmp_dir == str(paths.store() / "jieba")
 
 
 LINES = st.lists(
