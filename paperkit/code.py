@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import subprocess
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -57,3 +58,14 @@ def digest(module: str) -> str:
 def versions(*packages: str) -> dict[str, str]:
     """Installed versions, for identities and provenance."""
     return {package: metadata.version(package) for package in packages}
+
+
+@cache
+def commit() -> str | None:
+    """The commit of the working copy, ``-dirty`` if changed; None outside git."""
+    try:
+        done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=paths.ROOT, check=True,
+                              capture_output=True, text=True, timeout=10)  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

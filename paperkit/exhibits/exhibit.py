@@ -3,12 +3,10 @@
 import json
 import os
 import shlex
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -172,7 +170,7 @@ def provenance(study: Study, item: Exhibit, content: Content, seconds: float) ->
         "wall_seconds": round(seconds, 2),
         "numerics": numerics(profile.schedule.device),
         "versions": {"paperkit": __version__} | code.versions(*LIBRARIES),
-        "commit": commit(),
+        "commit": code.commit(),
         "notebook": f"notebooks/{item.notebook}.ipynb",
         "command": command(study, item.name),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -188,14 +186,3 @@ def command(study: Study, target: str) -> str:
     given = {"DATA": "" if study.kind == "embedded" else os.path.basename(study.data), **columns,
              "PROFILE": study.profile.name, "SET": " ".join(settings)}  # fmt: skip
     return " ".join(["make", target, *(f"{name}={shlex.quote(value)}" for name, value in given.items() if value)])
-
-
-@cache
-def commit() -> str | None:
-    """The commit of the working copy, ``-dirty`` if changed; None outside git."""
-    try:
-        done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=paths.ROOT, check=True,
-                              capture_output=True, text=True, timeout=10)  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -16,13 +16,16 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
+from transformers import RobertaConfig
 
 from paperkit import code, paths
 from paperkit.corpora.plain import PRETRAINING
 from paperkit.pretraining import text, tokenizer, train
 from paperkit.pretraining.export import export, write_card
 from paperkit.pretraining.stream import Stream, encode
+from paperkit.pretraining.vectors import token_vectors
 from paperkit.store import Store, key
+from paperkit.training import checkpoint
 from paperkit.training.numerics import numerics
 
 TOKENIZER, STREAMS, FACTS = "tokenizer.json", "streams.safetensors", "text.json"
@@ -79,14 +82,30 @@ def main() -> None:
     learned = Tokenizer.from_file(str(prepared / TOKENIZER))
     shape = replace(shape, vocabulary=learned.get_vocab_size())
 
+    vectors = None
+    if recipe.vector_epochs:
+        known = {"text": key(read), "width": shape.width, "epochs": recipe.vector_epochs, "seed": recipe.seed,
+                 "code": code.digest("paperkit.pretraining.vectors"), "numerics": code.versions("gensim", "numpy")}  # fmt: skip
+
+        def embed(folder: Path) -> None:
+            print("CBOW vectors of the tokens", flush=True)
+            found = token_vectors(streams["train"].tokens, shape.vocabulary, shape.width, recipe.vector_epochs, recipe.seed,
+                                  std=RobertaConfig().initializer_range)  # fmt: skip
+            save_file({"vectors": found}, folder / "vectors.safetensors")
+
+        vectors = load_file(store.get("pretraining-vectors", known, embed) / "vectors.safetensors")["vectors"]
+
     def build(folder: Path) -> None:
-        model = train.pretrain(streams["train"], shape, recipe, folder, {name: streams[name] for name in PRETRAINING},
-                               lambda line: print(line, flush=True))  # fmt: skip
+        held_out = {name: streams[name] for name in PRETRAINING}
+        model = train.pretrain(
+            streams["train"], shape, recipe, folder, held_out, vectors, lambda line: print(line, flush=True)
+        )
         facts = json.loads((prepared / FACTS).read_text())
         libraries = numerics(recipe.device) | read["numerics"] | code.versions("transformers")
-        facts |= {"held_out_one_in": text.HELD_OUT, "threads": given["threads"], "numerics": libraries}
+        facts |= {"held_out_one_in": text.HELD_OUT, "threads": given["threads"], "numerics": libraries,
+                  "commit": code.commit()}  # fmt: skip
         export(model, learned, folder, shape, recipe, facts)
-        (folder / train.CHECKPOINT).unlink()
+        (folder / checkpoint.FILE).unlink()
 
     identity = {"text": key(read), "shape": asdict(shape), "recipe": asdict(recipe),
                 "code": code.digest("paperkit.pretraining.train")}  # fmt: skip

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -53,11 +54,16 @@ def write_card(folder: Path, command: str) -> None:
     weights = (folder / "model.safetensors").read_bytes()
     code = f", with the code of commit {facts['commit']}" if "commit" in facts else ""
     epochs = int(last["tokens"]) / facts["train_tokens"]
+    counts = sorted(Counter(recipe["lengths"]).items())
+    lengths = ", ".join(
+        f"{count / len(recipe['lengths']):.0%} of them {length} tokens long" for length, count in counts
+    )
     sources = "\n".join(
         f"| `{name}` | {count:,} | {public.manifest()[name].licence} | {public.manifest()[name].citation} |"
         for name, count in sorted(facts["characters"].items())
     )
-    (folder / CARD).write_text(f"""---
+    (folder / CARD).write_text(
+        f"""---
 language: [zh, en]
 license: other
 library_name: transformers
@@ -91,11 +97,12 @@ research only, so the weights are **for research use**.
   jieba; a Chinese character is never split.
 - Masked language modelling after RoBERTa: full sequences without padding, other words hidden at every reading; whole words
   (jieba's words of Chinese), 15 % of them; of their tokens 80 % become `<mask>`, 10 % another token, 10 % stay.
-- {facts["steps"]:,} steps of {recipe["batch_tokens"]:,} tokens, {int(last["tokens"]):,} in all ({epochs:.1f} epochs); sequences of
-  {", then ".join(f"{length} tokens ({share:.0%} of the steps)" for share, length in recipe["lengths"])}.
-- AdamW, peak learning rate {recipe["learning_rate"]:g}, {recipe["warmup"]:.0%} warm-up, linear decay, weight decay
-  {recipe["weight_decay"]:g}, gradient norm at most {recipe["clip"]:g}, dropout {recipe["dropout"]:g},
-  {recipe["dtype"]}, seed {recipe["seed"]}.
+- {facts["steps"]:,} steps of {recipe["batch_tokens"]:,} tokens, {int(last["tokens"]):,} in all ({epochs:.1f} epochs), in sequences,
+  {lengths}.
+- Embeddings start from CBOW vectors of the same tokens ({recipe["vector_epochs"]} passes); everything else from random weights.
+- Muon for the matrices of the layers (peak rate {recipe["matrix_rate"]:g}), AdamW for the rest ({recipe["learning_rate"]:g});
+  {recipe["warmup"]:.0%} warm-up, linear decay, weight decay {recipe["weight_decay"]:g}, gradient norm at most {recipe["clip"]:g},
+  dropout {recipe["dropout"]:g}, {recipe["dtype"]}, seed {recipe["seed"]}.
 - Hardware: {numerics["device"]} ({numerics["chip"]}), {facts.get("threads", 1)} thread(s),
   {float(last["seconds"]) / 3600:.1f} hours;
   torch {numerics["torch"]}, transformers {numerics["transformers"]}.
@@ -115,9 +122,9 @@ What that is worth in classification stands in the table `x_encoder_table` (note
 
 {epochs:.1f} epochs over some {facts["train_tokens"] / 1e6:.0f} million tokens are very little beside what RoBERTa read. Chinese is
 mostly news, reviews, abstracts and examination questions, English mostly news wires of 1987, film reviews and speeches; it
-will know little of anything else. It reads at most {shape["positions"]} tokens, and those beyond
-{recipe["lengths"][0][1]} were met only in the last steps, at a falling learning rate: prefer shorter inputs. Biases of its texts
-were not examined.
+will know little of anything else. It reads at most {shape["positions"]} tokens. Biases of its texts were not examined.
 
 sha256 of `model.safetensors`: `{hashlib.sha256(weights).hexdigest()}`
-""", encoding="utf-8")
+""",
+        encoding="utf-8",
+    )

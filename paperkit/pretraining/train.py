@@ -1,18 +1,16 @@
 """Masked-language-model pretraining after RoBERTa: full sequences, dynamic whole-word masks, no next-sentence task."""
 
 import csv
-import json
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import RobertaConfig, RobertaForMaskedLM
 
@@ -20,9 +18,10 @@ from paperkit.errors import InputError
 from paperkit.pretraining.stream import IGNORED, Stream, mask
 from paperkit.pretraining.tokenizer import END, PAD, START
 from paperkit.seeds import derive, numpy_generator
+from paperkit.training import checkpoint
 from paperkit.training.loop import rate_factor
 
-CHECKPOINT, CURVE = "checkpoint.safetensors", "loss.csv"
+CURVE = "loss.csv"
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,9 @@ class Shape:
     """The encoder: a RoBERTa of this size."""
 
     layers: int = 2
-    width: int = 256
-    heads: int = 4
-    inner: int = 1024
+    width: int = 192
+    heads: int = 3
+    inner: int = 768
     """Width of the feed-forward layers."""
     positions: int = 256
     """Longest input in tokens."""
@@ -43,14 +42,19 @@ class Shape:
 class Recipe:
     """The training."""
 
-    tokens: int = 42_000_000
+    tokens: int = 54_000_000
     """Tokens read in all, over as many epochs as that takes."""
     batch_tokens: int = 4_096
     """Tokens per step."""
-    lengths: tuple[tuple[float, int], ...] = ((0.9, 128), (0.1, 256))
-    """Sequence length in each stage, with the stage's share of the steps (as BERT: short ones first)."""
-    learning_rate: float = 1.5e-3
-    """Peak of AdamW's rate: linear warm-up, then linear decay to 0."""
+    lengths: tuple[int, ...] = (128, 128, 128, 256)
+    """Sequence length of each step, over and over: every position is trained from the start, mostly on short ones, which
+    are cheaper."""
+    learning_rate: float = 2e-3
+    """Peak of AdamW's rate, for embeddings, biases and norms: linear warm-up, then linear decay to 0."""
+    matrix_rate: float = 0.02
+    """The same of Muon's rate, for the matrices of the layers; Muon orthogonalises their updates and needs fewer steps."""
+    vector_epochs: int = 3
+    """Passes of CBOW over the text, from whose vectors the embeddings start; 0 starts from noise."""
     warmup: float = 0.04
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -66,19 +70,11 @@ class Recipe:
     def steps(self) -> int:
         return self.tokens // self.batch_tokens
 
-    def stage(self, step: int) -> tuple[int, int]:
-        """Sequence length at ``step``, and the step at which its stage began."""
-        begin, share = 0, 0.0
-        for part, length in self.lengths:
-            share += part
-            end = round(share * self.steps)
-            if step < end:
-                return length, begin
-            begin = end
-        return self.lengths[-1][1], begin
-
-    def rate(self, step: int) -> float:
-        return self.learning_rate * rate_factor(step, self.steps, self.warmup)
+    def place(self, step: int) -> tuple[int, int]:
+        """Sequence length of ``step``, and how many steps had this length before it."""
+        turn, place = divmod(step, len(self.lengths))
+        length = self.lengths[place]
+        return length, turn * self.lengths.count(length) + self.lengths[:place].count(length)
 
 
 def build(shape: Shape, dropout: float = 0.0, attention: str = "eager") -> RobertaForMaskedLM:
@@ -92,6 +88,20 @@ def build(shape: Shape, dropout: float = 0.0, attention: str = "eager") -> Rober
             attn_implementation=attention,
         )
     )  # fmt: skip
+
+
+def build_optimizers(model: RobertaForMaskedLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for everything else; each group with the ``peak`` of its rate."""
+    matrices = [p for p in model.roberta.encoder.parameters() if p.ndim == 2]
+    inner = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in inner]
+    groups = [{"params": [p for p in others if p.ndim > 1], "weight_decay": recipe.weight_decay},
+              {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0}]  # fmt: skip
+    optimizers = [torch.optim.Muon(matrices, lr=recipe.matrix_rate, weight_decay=recipe.weight_decay),
+                  torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)]  # fmt: skip
+    for group in chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
+        group["peak"] = group["lr"]
+    return optimizers
 
 
 def masked_logits(model: RobertaForMaskedLM, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,16 +119,19 @@ def pretrain(
     recipe: Recipe,
     folder: Path,
     held_out: dict[str, Stream] | None = None,
+    vectors: np.ndarray | None = None,
     report: Callable[[str], None] = print,
 ) -> RobertaForMaskedLM:
     """Train on ``stream``, or go on from the checkpoint in ``folder``; the loss curve is kept in ``loss.csv`` there.
 
-    ``held_out`` (name to stream) is scored at every tenth of the way: loss and accuracy on the hidden tokens.
+    Args:
+        held_out: name to stream, scored at every tenth of the way: loss and accuracy on the hidden tokens.
+        vectors: ``(vocabulary, width)`` that the embeddings start from; see :mod:`paperkit.pretraining.vectors`.
 
     Raises:
         InputError: text or recipe are too small for a single step.
     """
-    for _, length in recipe.lengths:
+    for length in recipe.lengths:
         if recipe.steps < 1 or recipe.batch_tokens < length or len(stream.tokens) < length - 1:
             raise InputError(
                 f"pretraining on {recipe.tokens:,} tokens, {recipe.batch_tokens:,} a step, in sequences of {length}, from a "
@@ -127,31 +140,31 @@ def pretrain(
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(derive(recipe.seed, "init"))
     model = build(shape, recipe.dropout, "eager" if recipe.device == "cpu" else "sdpa").to(recipe.device)
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": recipe.weight_decay},
-                                   {"params": others, "weight_decay": 0.0}],
-                                  lr=recipe.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)  # fmt: skip
-    step, curve = _resume(folder, model, optimizer)
-    cuts = {length: stream.sequences(length) for _, length in recipe.lengths}
+    if vectors is not None:
+        model.roberta.embeddings.word_embeddings.weight.data.copy_(torch.from_numpy(vectors))
+    optimizers = build_optimizers(model, recipe)
+    step, curve = _resume(folder, model, optimizers)
+    cuts = {length: stream.sequences(length) for length in set(recipe.lengths)}
     started, first, losses = time.perf_counter(), step, []
     seconds = curve[-1]["seconds"] if curve else 0.0
     while step < recipe.steps:
-        length, begin = recipe.stage(step)
+        length, before = recipe.place(step)
         tokens, words = cuts[length]
-        rows = _rows(len(tokens), recipe.batch_tokens // length, step - begin, recipe.seed, length)
+        rows = _rows(len(tokens), recipe.batch_tokens // length, before, recipe.seed, length)
         hidden, targets = mask(tokens[rows], words[rows], shape.vocabulary, recipe.seed, step)
         torch.manual_seed(derive(recipe.seed, "dropout", step))
         model.train()
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate(step)
+        factor = rate_factor(step, recipe.steps, recipe.warmup)
+        for group in chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
+            group["lr"] = group["peak"] * factor
         with torch.autocast(recipe.device, dtype=torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
             logits, y = masked_logits(model, *(torch.from_numpy(x).to(recipe.device) for x in (hidden, targets)))
         loss = F.cross_entropy(logits, y)
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         losses.append(loss.detach())
         step += 1
         tenth = step * 10 // recipe.steps > (step - 1) * 10 // recipe.steps
@@ -164,7 +177,7 @@ def pretrain(
                     row |= {f"{name}_{k}": v for k, v in evaluate(model, text, recipe).items()}
             curve.append(row)
             losses = []
-            _save(folder, model, optimizer, step, curve)
+            _save(folder, model, optimizers, step, curve)
             report(
                 f"step {step:,} of {recipe.steps:,}, loss {row['loss']:.3f}, "
                 f"{(step - first) * recipe.batch_tokens / spent:,.0f} tokens/s"
@@ -201,14 +214,9 @@ def _rows(n: int, batch: int, step: int, seed: int, length: int) -> np.ndarray:
     return order[place * batch : (place + 1) * batch]
 
 
-def _save(folder: Path, model, optimizer, step: int, curve: list[dict]) -> None:
-    tensors = {f"model.{name}": value for name, value in model.named_parameters()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
-    temporary = folder / f".{CHECKPOINT}.tmp"
-    metadata = {"progress": json.dumps({"step": step, "curve": curve})}
-    save_file({name: value.detach().contiguous().cpu() for name, value in tensors.items()}, temporary, metadata)
-    os.replace(temporary, folder / CHECKPOINT)
+def _save(folder: Path, model, optimizers, step: int, curve: list[dict]) -> None:
+    parts = {"model": dict(model.named_parameters())}  # without the names of tied weights
+    checkpoint.save(folder, parts, optimizers, {"step": step, "curve": curve})
     write_curve(folder / CURVE, curve)
 
 
@@ -222,19 +230,12 @@ def write_curve(path: Path, curve: list[dict]) -> None:
     os.replace(temporary, path)
 
 
-def _resume(folder: Path, model, optimizer) -> tuple[int, list[dict]]:
-    if not (folder / CHECKPOINT).exists():
+def _resume(folder: Path, model, optimizers) -> tuple[int, list[dict]]:
+    found = checkpoint.load(folder, optimizers)
+    if found is None:
         return 0, []
-    states: dict[int, dict[str, Tensor]] = {}
-    with safe_open(folder / CHECKPOINT, framework="pt") as file:
-        progress = json.loads(file.metadata()["progress"])
-        parameters = dict(model.named_parameters())
-        for name in file.keys():  # noqa: SIM118 (not a dict)
-            part, _, rest = name.partition(".")
-            if part == "model":
-                parameters[rest].data.copy_(file.get_tensor(name))
-            else:
-                number, _, key = rest.partition(".")
-                states.setdefault(int(number), {})[key] = file.get_tensor(name)
-    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    parts, progress = found
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(parts["model"][name])
     return progress["step"], progress["curve"]

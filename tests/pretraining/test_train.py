@@ -18,10 +18,13 @@ from paperkit.pretraining import train as module
 from paperkit.pretraining.export import export
 from paperkit.pretraining.stream import IGNORED, Stream, encode, mask
 from paperkit.pretraining.tokenizer import BORDER, END
-from paperkit.pretraining.train import CHECKPOINT, CURVE, Recipe, Shape, build, evaluate, masked_logits, pretrain
+from paperkit.pretraining.train import CURVE, Recipe, Shape, build, evaluate, masked_logits, pretrain
+from paperkit.pretraining.vectors import token_vectors
+from paperkit.training import checkpoint
+from paperkit.training.loop import rate_factor
 
 SHAPE = Shape(layers=1, width=16, heads=2, inner=32, positions=24, vocabulary=40)
-RECIPE = Recipe(tokens=60 * 96, batch_tokens=96, lengths=((0.7, 8), (0.3, 16)), learning_rate=0.02, warmup=0.1,
+RECIPE = Recipe(tokens=60 * 96, batch_tokens=96, lengths=(8, 8, 16), learning_rate=0.02, warmup=0.1,
                 dropout=0.1, dtype="float32", save_every=7)  # fmt: skip
 
 
@@ -32,12 +35,13 @@ def repeating(size: int, start: int = 0) -> Stream:
     return Stream(tokens.astype(np.uint16), (np.arange(size) // 2).astype(np.int32))
 
 
+VECTORS = token_vectors(repeating(2000).tokens, 40, 16, epochs=1, seed=0, std=0.02)
 TEXT, HELD_OUT = repeating(2000), {"zh": repeating(200, 7), "en": repeating(150, 3)}
 
 
 def run(folder, recipe=RECIPE, text=TEXT, report=lambda line: None, held_out=HELD_OUT):
     """The model and the rows of its curve without the times."""
-    model = pretrain(text, SHAPE, recipe, folder, held_out, report)
+    model = pretrain(text, SHAPE, recipe, folder, held_out, VECTORS, report)
     with (folder / CURVE).open(newline="") as file:
         return model, [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
@@ -54,7 +58,7 @@ def same(one, other) -> bool:
 
 
 def test_the_loss_falls(tmp_path):
-    recipe = replace(RECIPE, tokens=200 * 192, batch_tokens=192, lengths=((1.0, 16),), dropout=0.0, save_every=1000)
+    recipe = replace(RECIPE, tokens=200 * 192, batch_tokens=192, lengths=(16,), dropout=0.0, save_every=1000)
     curve = run(tmp_path, recipe)[1]
     first, last = ({name: float(value) for name, value in row.items()} for row in (curve[0], curve[-1]))
     assert first["zh_loss"] == pytest.approx(math.log(40), rel=0.15), "nothing is known at first"
@@ -79,7 +83,7 @@ class Killed(Exception):
     pass
 
 
-# at once, between checkpoints, right after one, around the border of the stages, before the last step
+# at once, between checkpoints, right after one, before the last step
 @pytest.mark.parametrize(("dtype", "kills"), [("float32", (0, 3, 14, 41, 42, 43, 59)), ("bfloat16", (14, 43))])
 def test_a_killed_pretraining_goes_on(whole, tmp_path, monkeypatch, dtype, kills):
     recipe = replace(RECIPE, dtype=dtype)
@@ -101,7 +105,7 @@ def test_a_killed_pretraining_goes_on(whole, tmp_path, monkeypatch, dtype, kills
             run(tmp_path / "parts", recipe)
     resumed, rows = run(tmp_path / "parts", recipe)
     assert same(resumed, expected) and rows == curve
-    assert {file.name for file in (tmp_path / "parts").iterdir()} == {CHECKPOINT, CURVE}
+    assert {file.name for file in (tmp_path / "parts").iterdir()} == {checkpoint.FILE, CURVE}
 
     monkeypatch.setattr(module, "mask", None)  # a finished one takes no step more
     assert same(run(tmp_path / "parts", recipe)[0], expected)
@@ -119,7 +123,7 @@ def test_seeds_differ_and_random_numbers_of_others_do_not_matter(tmp_path):
 
 
 def test_what_is_read_at_each_step(tmp_path, monkeypatch):
-    """Short sequences, then long ones; full batches; every sequence once an epoch; other masks every time."""
+    """Short and long sequences in turn; full batches; every sequence once an epoch; other masks every time."""
     seen = []
 
     def spy(tokens, words, *rest):
@@ -130,9 +134,10 @@ def test_what_is_read_at_each_step(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "mask", spy)
     run(tmp_path)
-    assert [tokens.shape for tokens, *_ in seen] == [(12, 8)] * 42 + [(6, 16)] * 18
+    assert [tokens.shape for tokens, *_ in seen] == [(12, 8), (12, 8), (6, 16)] * 20
     assert [rest for *_, rest in seen] == [(40, 0, step) for step in range(60)]
-    for length, steps in ((8, seen[:42]), (16, seen[42:])):
+    for length in (8, 16):
+        steps = [each for each in seen if each[0].shape[1] == length]
         sequences = TEXT.sequences(length)[0]
         per_epoch = len(sequences) // (96 // length)
         known = {sequence.tobytes() for sequence in sequences}
@@ -148,18 +153,14 @@ def test_what_is_read_at_each_step(tmp_path, monkeypatch):
         assert len(set(read)) == len(read) == 24 and set(read) <= set(range(25))
 
 
-@pytest.mark.parametrize("steps", [1, 7, 10, 33, 250])
-def test_stages_and_rate_are_loops(steps):
-    recipe = Recipe(tokens=100 * steps + 99, batch_tokens=100, lengths=((0.5, 8), (0.3, 16), (0.2, 24)), warmup=0.1)
-    assert recipe.steps == steps
-    first, second = round(0.5 * steps), round(0.8 * steps)
-    stages = [(8, 0)] * first + [(16, first)] * (second - first) + [(24, second)] * (steps - second)
-    assert [recipe.stage(step) for step in range(steps)] == stages
-    warm = max(1, round(0.1 * steps))
-    rates = [(i + 1) / warm for i in range(warm)] + [1 - i / (steps - warm) for i in range(steps - warm)]
-    assert [recipe.rate(step) for step in range(steps)] == pytest.approx(
-        [recipe.learning_rate * rate for rate in rates]
-    )
+def test_lengths_take_turns_and_each_counts_its_own_steps():
+    recipe = Recipe(tokens=100 * 33 + 99, batch_tokens=100, lengths=(8, 8, 16, 8, 24))
+    assert recipe.steps == 33
+    before = {8: 0, 16: 0, 24: 0}
+    for step in range(recipe.steps):
+        length = (8, 8, 16, 8, 24)[step % 5]
+        assert recipe.place(step) == (length, before[length])
+        before[length] += 1
 
 
 def test_the_rate_and_the_decay_reach_the_optimizer(tmp_path):
@@ -172,13 +173,15 @@ def test_the_rate_and_the_decay_reach_the_optimizer(tmp_path):
         )
 
     hook = register_optimizer_step_pre_hook(before)
+    short = replace(RECIPE, tokens=5 * 96)
     try:
-        run(tmp_path, replace(RECIPE, tokens=5 * 96), held_out=None)
+        run(tmp_path, short, held_out=None)
     finally:
         hook.remove()
-    short = replace(RECIPE, tokens=5 * 96)
-    assert rates == [{short.rate(step)} for step in range(5)]
-    assert decays == [{(True, 0.01), (False, 0.0)}] * 5, "matrices shrink, biases and norms do not"
+    factors = [rate_factor(step, 5, RECIPE.warmup) for step in range(5)]
+    # Muon has the matrices of the layers, AdamW the rest: two steps each time
+    assert rates == [{peak * factor} for factor in factors for peak in (RECIPE.matrix_rate, RECIPE.learning_rate)]
+    assert decays == [{(True, 0.01)}, {(True, 0.01), (False, 0.0)}] * 5, "matrices shrink, biases and norms do not"
 
 
 def network(seed=0, **options):
@@ -239,7 +242,7 @@ def exported(learned, lines, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mini")
     shape = replace(SHAPE, vocabulary=learned.get_vocab_size())
     recipe = replace(RECIPE, tokens=20 * 96)
-    model = pretrain(encode(lines, learned), shape, recipe, folder, None, lambda line: None)
+    model = pretrain(encode(lines, learned), shape, recipe, folder, report=lambda line: None)
     export(model, learned, folder, shape, recipe, {"documents": len(lines)})
     return model, folder
 
