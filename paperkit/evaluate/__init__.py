@@ -1,1 +1,1 @@
-"""Metrics, statistics, agreement: what predictions are worth."""
+"""Metrics, statistics, agreement, probes: what predictions and representations are worth."""
