@@ -15,6 +15,7 @@ from paperkit.store import Store
 from paperkit.text.words import quiet_jieba
 
 _ENGLISH_PIECE = regex.compile(r"\w+(?:['’]\w+)*|\W+")
+_CLAUSES = regex.compile("([，。；：！？、])")
 _WORDLIKE = regex.compile(r"\w")
 _WORD = {"zh": regex.compile(r"\p{Han}+"), "en": regex.compile(r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*")}
 
@@ -25,8 +26,15 @@ def cut(text: str, language: str) -> tuple[str, ...]:
 
     Remembered, since jieba takes longer than any change of the words and a text is cut for each of its views.
     """
-    pieces = quiet_jieba().cut(text) if language == "zh" else _ENGLISH_PIECE.findall(text)
-    return tuple(map(sys.intern, pieces))
+    if language == "zh":
+        return tuple(piece for clause in _CLAUSES.split(text) for piece in _cut_clause(clause))
+    return tuple(map(sys.intern, _ENGLISH_PIECE.findall(text)))
+
+
+@lru_cache(maxsize=1 << 16)
+def _cut_clause(clause: str) -> tuple[str, ...]:
+    """jieba never joins what punctuation parts, and phrases come again in other texts."""
+    return tuple(map(sys.intern, quiet_jieba().cut(clause)))
 
 
 def word_places(pieces: Sequence[str], language: str) -> list[int]:

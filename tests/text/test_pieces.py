@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from paperkit.text import pieces as module
 from paperkit.text.pieces import cut, joined, pieces_of, word_places
+from paperkit.text.words import quiet_jieba
 
 TEXTS = st.text(
     st.characters(max_codepoint=0x2FFFF, exclude_categories=["Cs"])
@@ -24,6 +25,12 @@ def test_a_text_comes_back_byte_by_byte(language, text):
     assert "".join(pieces) == joined(pieces, language) == text
     assert all(pieces)
     assert word_places(pieces, language) == sorted(set(word_places(pieces, language)))
+
+
+@settings(max_examples=200)
+@given(text=st.text(st.sampled_from("房间不错，。；：！？、\r\n a1-.很干净研究生命起源"), max_size=20))
+def test_chinese_words_are_those_of_jieba(text):
+    assert list(cut(text, "zh")) == list(quiet_jieba().cut(text))
 
 
 def words(text, language):
