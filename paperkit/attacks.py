@@ -1,0 +1,169 @@
+"""Adversarial perturbations of word embeddings: FGM (Miyato et al. 2017), PGD (Madry et al. 2018), and controls.
+
+A text of T tokens is embedded as ``(T, d)``; L2 and Frobenius norm of a perturbation are the same thing. Perturbed is the
+*output* of the embedding, each example on its own. The code that circulates perturbs the weight matrix instead, with one
+norm for the whole batch, so that its ε silently shrinks as the batch grows; ``scope="matrix"`` keeps that form for
+comparison. No weight is ever touched, in neither form, so there is nothing to restore but random state and buffers.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from paperkit.errors import InputError
+from paperkit.losses import divergence
+from paperkit.terms import Attack
+
+Losses = Callable[[Tensor], Tensor]
+"""Embeddings ``(N, T, d)`` to the loss of each example ``(N,)``."""
+
+
+def norms(x: Tensor) -> Tensor:
+    """‖x_i‖_F of each example, ``(N, T, d)`` to ``(N,)``."""
+    return x.flatten(1).norm(dim=1)
+
+
+def unit_of(attack: Attack, embedded: Tensor, inside: Tensor) -> Tensor:
+    """What ε counts in, ``(N, 1, 1)``: 1, or the norm of each example's clean embeddings."""
+    norm = norms(embedded.detach() * inside[..., None])
+    return (norm if attack.relative else torch.ones_like(norm))[:, None, None]
+
+
+def project(delta: Tensor, radius: Tensor) -> Tensor:
+    """Π_{‖Δ‖ ≤ ε}: what is outside the ball goes to its border, each example by itself."""
+    return delta * (radius / norms(delta)[:, None, None].clamp(min=1e-30)).clamp(max=1)
+
+
+def direction(gradient: Tensor, inside: Tensor) -> Tensor:
+    """g / ‖g‖_F of each example, over its ``inside`` positions ``(N, T)`` alone; 0 where g is zero or not finite."""
+    g = gradient * inside[..., None]
+    largest = g.abs().amax(dim=(1, 2), keepdim=True)
+    usable = largest.isfinite() & (largest > 0)
+    g = torch.where(
+        usable, g / torch.where(usable, largest, 1.0), 0.0
+    )  # scaled first: squares of tiny gradients vanish
+    return g / norms(g)[:, None, None].clamp(min=1e-30)
+
+
+def perturb(
+    model: nn.Module,
+    losses: Losses,
+    embedded: Tensor,
+    inside: Tensor,
+    attack: Attack,
+    *,
+    gradient: Tensor | None = None,
+    ids: Tensor | None = None,
+    start: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The perturbation Δ ``(N, T, d)``, detached::
+
+        FGM   Δ = ε g/‖g‖                                 g = ∇ of each example's loss at its embeddings
+        PGD   Δ_0 = 0;  Δ_{t+1} = Π_{‖Δ‖ ≤ ε}( Δ_t + α g_t/‖g_t‖ ),  K steps
+
+    Args:
+        model: whose buffers and random state must be afterwards what they were, also when it raises.
+        losses: embeddings to the loss of each example, through ``model``. Gradients are taken with respect to the
+            embeddings alone; none reaches a parameter.
+        inside: which positions may be perturbed, bool ``(N, T)``: neither padding nor special tokens.
+        gradient: g at the clean embeddings where a training step knows it already, up to a positive factor for each
+            example. FGM then costs nothing more, PGD K − 1 passes.
+        ids: token numbers ``(N, T)``, for ``scope="matrix"``.
+        start: Δ_0 of PGD inside the ball, for restarts.
+        generator: of the random direction of ``"noise"``.
+
+    Returns:
+        Zero for an example whose gradient is zero or not finite.
+    """
+    embedded = embedded.detach()
+    unit = unit_of(attack, embedded, inside)
+    radius, stride = attack.epsilon * unit, attack.stride * unit
+    if attack.kind == "noise":
+        noise = torch.randn(embedded.shape, generator=generator, dtype=embedded.dtype)
+        return radius * direction(noise.to(embedded.device), inside)
+    if attack.scope == "matrix":
+        return _on_matrix(model, losses, embedded, ids, attack, gradient)
+    delta = torch.zeros_like(embedded) if start is None else start
+    with undisturbed(model, embedded.device):
+        if gradient is None or start is not None:
+            gradient = _gradient(model, losses, embedded + delta)
+        if attack.kind == "fgsm":
+            gradient = gradient.sign()
+        if attack.kind != "pgd":
+            return radius * direction(gradient, inside)
+        for step in range(attack.steps):
+            if step:
+                gradient = _gradient(model, losses, embedded + delta)
+            delta = project(delta + stride * direction(gradient, inside), radius)
+    return delta
+
+
+def virtual(
+    model: nn.Module,
+    classify: Callable[[Tensor], Tensor],
+    embedded: Tensor,
+    inside: Tensor,
+    target: Tensor,
+    attack: Attack,
+    xi: float = 1e-2,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Virtual adversarial perturbation (Miyato et al. 2017): the direction in which the *prediction* changes most.
+
+    Power iteration: d random, then ``attack.steps`` times d = g/‖g‖ with g = ∇_d KL(target ‖ p(x + ξ d)); Δ = ε d. It needs
+    no label. ``xi`` is in the unit of ε; float32 sees no difference of KL below about 1e-3 of the embeddings.
+    """
+    embedded = embedded.detach()
+    unit = unit_of(attack, embedded, inside)
+    noise = torch.randn(embedded.shape, generator=generator, dtype=embedded.dtype)
+    d = direction(noise.to(embedded.device), inside)
+    with undisturbed(model, embedded.device):
+        for _ in range(attack.steps):
+            at = embedded + xi * unit * d
+            d = direction(_gradient(model, lambda x: divergence(classify(x), target), at), inside)
+    return attack.epsilon * unit * d
+
+
+@contextmanager
+def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Random state of CPU and ``device``, and the model's buffers, are afterwards what they were before."""
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)
+
+
+def _gradient(model: nn.Module, losses: Losses, embedded: Tensor) -> Tensor:
+    """∇ of every example's loss with respect to its own embeddings; examples do not influence each other."""
+    # cuDNN's recurrent layers have no backward pass in eval mode
+    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=model.training):
+        x = embedded.detach().requires_grad_()
+        return torch.autograd.grad(losses(x).sum(), x)[0]
+
+
+def _on_matrix(model, losses, embedded, ids, attack, gradient) -> Tensor:
+    """The community's form: Δ of the embedding *matrix*, whose rows every occurrence of a token shares, special ones too.
+
+    Its gradient is the sum over all occurrences in the batch, so only the rows that occur need to be kept.
+    """
+    if ids is None:
+        raise InputError("attack: scope 'matrix' needs the token numbers of the batch, ids")
+    used, place = ids.unique(return_inverse=True)
+    matrix = embedded.new_zeros(1, len(used), embedded.shape[-1])
+    everywhere = torch.ones(matrix.shape[:2], dtype=torch.bool, device=ids.device)
+    radius = matrix.new_full((1, 1, 1), attack.epsilon)
+    with undisturbed(model, embedded.device):
+        for step in range(attack.steps if attack.kind == "pgd" else 1):
+            if step or gradient is None:
+                gradient = _gradient(model, losses, embedded + matrix[0, place])
+            summed = torch.zeros_like(matrix[0]).index_add(0, place.flatten(), gradient.flatten(0, 1))
+            way = direction(summed.sign()[None] if attack.kind == "fgsm" else summed[None], everywhere)
+            matrix = project(matrix + attack.stride * way, radius) if attack.kind == "pgd" else radius * way
+    return matrix[0, place]
