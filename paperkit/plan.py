@@ -51,7 +51,7 @@ def _seconds(spec: RunSpec, speed: dict[str, float]) -> float:
         units = (texts / per_token).clip(upper=spec.text.max_length).sum() * spec.method.labelled
     else:
         units = texts.clip(upper=2 * spec.text.max_length).sum() / 2.5 * _width(asdict(spec.text))
-    return float(units) * spec.schedule.epochs / speed[spec.method.classifier]
+    return float(units) * spec.schedule.epochs * spec.method.cost / speed[spec.method.classifier]
 
 
 def _width(text: dict) -> float:

@@ -2,15 +2,29 @@
 
 import math
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache, partial
 from typing import Any, get_args, get_type_hints
 
 from paperkit import paths
 from paperkit.errors import InputError
+from paperkit.terms import (
+    DIVERGENCES,
+    POSITIVES,
+    RAMPS,
+    SCOPES,
+    STARTS,
+    TARGETS,
+    TSA,
+    VIEWS,
+    Attack,
+    Consistency,
+    Contrast,
+)
 from paperkit.text.prepare import TextOptions
 from paperkit.text.tokens import TokenOptions
-from paperkit.training.methods import Schedule
+from paperkit.training.methods import FGM, PGD, Schedule
 
 DATA_KINDS = ("embedded", "public", "table")
 
@@ -53,22 +67,48 @@ class Profile:
         Schedule, epochs=5, batch_size=32, learning_rate=5e-4, head_learning_rate=2e-3, dropout=(0.0, 0.0, 0.1), dtype="auto"
     ))  # fmt: skip
     """Training of paper A's models."""
+    large_seeds: int = 5
+    """Runs per model of paper A."""
+    labelled: float = 1.0
+    """Share of the labels that paper A's models train on; the other training texts join the unlabelled ones."""
+    uda: Consistency = field(default_factory=Consistency)
+    """Paper A's L_cons, its TSA included."""
+    esimcse: Contrast = field(default_factory=Contrast)
+    """Paper A's L_sim."""
+    fgm: Attack = FGM
+    """How FGM models are trained."""
+    pgd: Attack = PGD
+    """How PGD models are trained; the community's setting."""
+    epsilons: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4)
+    """Radii of the attacks that models are evaluated with, in norms of the text's embeddings."""
+    attack_steps: int = 3
+    """K of the PGD that models are evaluated with; it has the same budget as FGM."""
+    curve_seeds: int = 2
+    """Runs per point of paper A's curves and variants."""
+    noise_rates: tuple[float, ...] = (0.0, 0.2, 0.4)
+    """Shares of wrong labels at which models are compared, where the truth is known."""
 
 
-PARTS = {"text": TextOptions, "schedule": Schedule, "tokens": TokenOptions, "finetune": Schedule}
+SHORT = ("text", "schedule")
+"""Parts whose settings may be named without the part: paper B's."""
 
 COUNTS = ("seeds", "ablation_seeds", "encoder_seeds", "reviews", "tickets", "newswire", "robustness",
           "max_length", "min_count", "vector_size", "window", "vector_epochs",
-          "epochs", "batch_size", "threads")  # fmt: skip
+          "epochs", "batch_size", "threads", "views", "large_seeds", "curve_seeds", "attack_steps", "ratio", "steps")  # fmt: skip
 RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
     "gamma": (0, math.inf), "label_shares": (1e-6, 1), "alpha": (0, 1), "learning_rate": (0, math.inf), "warmup": (0, 1),
     "weight_decay": (0, math.inf), "head_learning_rate": (0, math.inf), "patience": (0, math.inf), "min_steps": (0, math.inf),
-    "clip": (0, math.inf), "dropout": (0, 0.99),
+    "clip": (0, math.inf), "dropout": (0, 0.99), "noise_rates": (0, 0.99), "labelled": (1e-6, 1), "epsilons": (0, math.inf),
+    "weight": (0, math.inf), "temperature": (1e-6, math.inf), "confidence": (0, 1), "entropy": (0, math.inf),
+    "ramp_length": (1e-6, 1), "average": (0, 1), "momentum": (0, 1), "queue": (0, math.inf), "epsilon": (0, math.inf),
+    "step_size": (1e-9, math.inf),
 }  # fmt: skip
 CHOICES = {
     "alpha": ("inverse",), "stop_words": ("keep-negations", "literal", "none"), "vocabulary": ("train", "all"),
     "algorithm": ("cbow", "skip-gram"), "select": ("accuracy", "f1_macro", "loss"), "device": ("cpu", "cuda", "auto"),
-    "dtype": ("float32", "bfloat16", "auto"), "pooling": ("cls", "mean"),
+    "dtype": ("float32", "bfloat16", "auto"), "pooling": ("cls", "mean"), "target": TARGETS, "view": VIEWS,
+    "divergence": DIVERGENCES, "divisor": ("batch", "kept"), "tsa": TSA, "ramp": RAMPS, "positive": POSITIVES,
+    "start": STARTS, "scope": SCOPES,
 }  # fmt: skip
 
 
@@ -87,8 +127,8 @@ def load(name: str, kind: str = "embedded", overrides: dict[str, Any] | None = N
 
     Args:
         kind: ``"embedded"``, ``"public"`` or ``"table"``.
-        overrides: field name to value. A field of ``text`` or ``schedule`` (paper B) is named alone, ``{"epochs": 5}``; one
-            of ``tokens`` or ``finetune`` (paper A) with its part, ``{"finetune.epochs": 5}``.
+        overrides: setting to value. A field of ``text`` or ``schedule`` (paper B) may be named alone, ``{"epochs": 5}``; one
+            of another part (paper A) with it, ``{"finetune.epochs": 5, "uda.augmentation.kind": "eda"}``.
 
     Raises:
         InputError: an unknown profile or field, or a value of the wrong type, with what is accepted.
@@ -100,43 +140,63 @@ def load(name: str, kind: str = "embedded", overrides: dict[str, Any] | None = N
     variants = {k: table.pop(k, {}) for k in DATA_KINDS}
     profile = Profile(name)
     for layer, where in ((table, name), (variants[kind], f"{name}.{kind}")):
-        flat = {k: v for k, v in layer.items() if k not in PARTS}
-        for part in PARTS:
-            flat |= {f"{part}.{name}": value for name, value in layer.get(part, {}).items()}
-        profile = override(profile, flat, f"profiles.toml [{where}]")
+        profile = override(profile, dict(_flat(layer)), f"profiles.toml [{where}]")
     return override(profile, overrides or {}, "an override")
 
 
 def override(profile: Profile, values: dict[str, Any], where: str) -> Profile:
-    """``profile`` with some fields replaced; ``where`` names the source of the values in error messages."""
+    """``profile`` with some settings replaced; ``where`` names the source of the values in error messages."""
+    known = settings()
+    short = {path.partition(".")[2]: path for path in known if path.startswith(tuple(f"{part}." for part in SHORT))}
+    changes: dict[str, Any] = {}
     for given, value in values.items():
-        part, name = _place(given, where)
-        owner = PARTS.get(part, Profile)
-        value = _typed(value, get_type_hints(owner)[name], f"{where} sets {given}")
+        path = short.get(given, given)
+        if path not in known:
+            accepted = sorted([*short, *(path for path in known if path.partition(".")[0] not in SHORT)])
+            raise InputError(f"{where} sets {given!r}, which is no setting; accepted are {', '.join(accepted)}")
+        name = path.rpartition(".")[2]
+        value = _typed(value, known[path], f"{where} sets {given}")
         _check_range(name, value, f"{where} sets {given}")
-        if part:
-            profile = replace(profile, **{part: replace(getattr(profile, part), **{name: value})})
+        *parts, name = path.split(".")
+        place = changes
+        for part in parts:
+            place = place.setdefault(part, {})
+        place[name] = value
+    return _replaced(profile, changes)
+
+
+def settings() -> dict[str, Any]:
+    """Every setting with its type: ``"seeds"``, and of parts ``"finetune.epochs"``, ``"uda.augmentation.kind"``."""
+    found = dict(_leaves(Profile))
+    for derived in ("name", "tokens.backbone"):  # backbone_en and backbone_zh say it
+        del found[derived]
+    return found
+
+
+def _leaves(cls: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    hints = get_type_hints(cls)
+    for each in fields(cls):
+        hint = hints[each.name]
+        if is_dataclass(hint):
+            yield from _leaves(hint, f"{prefix}{each.name}.")
         else:
-            profile = replace(profile, **{name: value})
-    return profile
+            yield prefix + each.name, hint
 
 
-def _place(given: str, where: str) -> tuple[str, str]:
-    """The part ("" for the profile itself) and the field that a setting means."""
-    places = {name: ("", name) for name in _settable(Profile)}
-    for part in ("text", "schedule"):  # paper B's settings may be named without their part
-        places |= {name: (part, name) for name in _settable(PARTS[part])}
-    for part, cls in PARTS.items():
-        places |= {f"{part}.{name}": (part, name) for name in _settable(cls)}
-    if given not in places or given == "tokens.backbone":
-        known = sorted(name for name in places if name.partition(".")[0] not in ("text", "schedule"))
-        known.remove("tokens.backbone")  # backbone_en and backbone_zh say it
-        raise InputError(f"{where} sets {given!r}, which is no setting; accepted are {', '.join(known)}")
-    return places[given]
+def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """A nested table as dotted names."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
-def _settable(cls: type) -> set[str]:
-    return {field.name for field in fields(cls)} - {"name", *PARTS}
+def _replaced(whole: Any, changes: dict[str, Any]) -> Any:
+    """All changes of one part at once: some are right only together."""
+    inner = {name: _replaced(getattr(whole, name), value) if isinstance(value, dict) else value
+             for name, value in changes.items()}  # fmt: skip
+    return replace(whole, **inner)
 
 
 def _typed(value: Any, hint: Any, what: str) -> Any:
@@ -150,7 +210,9 @@ def _typed(value: Any, hint: Any, what: str) -> Any:
         fits = length > 0 if Ellipsis in items else length == len(items)
         if fits and all(_is_number(v) for v in value):
             return tuple(float(v) for v in value)
-        raise InputError(f"{what} to {value!r}; accepted is a list of {'' if Ellipsis in items else f'{len(items)} '}numbers")
+        raise InputError(
+            f"{what} to {value!r}; accepted is a list of {'' if Ellipsis in items else f'{len(items)} '}numbers"
+        )
     for kind in accepted:
         if kind is float and _is_number(value):
             return float(value)

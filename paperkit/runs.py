@@ -5,7 +5,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from paperkit.corpora.corpus import Corpus
 from paperkit.models import backbones
 from paperkit.progress import progress_bar
 from paperkit.store import Store, key
+from paperkit.text.augment import rests_on
 from paperkit.text.prepare import TextOptions, words_identity
 from paperkit.text.tokens import TokenOptions
 from paperkit.training.methods import Method, Schedule
@@ -69,6 +70,11 @@ class RunSpec:
         """What the store knows the run by: content, code and numerics, but neither file names nor the method's name."""
         method = asdict(self.method)
         del method["name"]
+        for term in (self.method.consistency, self.method.contrast):
+            if term:  # what an augmentation reads is content, not the name of a file
+                method[type(term).__name__.lower()]["augmentation"] = rests_on(
+                    term.augmentation, self.source.load().language
+                )
         return {
             "corpus": self.source.load().checksum,
             "train_on": self.train_on,
@@ -94,6 +100,12 @@ class RunSpec:
         libraries = code.versions("gensim", "jieba")
         return options | libraries | {"words": key(words_identity(self.source.load(), self.text.stop_words))}
 
+    def load(self, store: Store, folder: Path):
+        """The trained network and the texts that it reads; see :func:`paperkit.training.execute.load`."""
+        from paperkit.training.execute import load
+
+        return load(self.source.load(), self.train_on, self.method, self.text, self.schedule, self.seed, store, folder)
+
     def find(self, store: Store) -> "Run | None":
         """The finished run, or None."""
         folder = store.find(KIND, self.identity)
@@ -116,6 +128,15 @@ class Run:
     def history(self) -> pd.DataFrame:
         """One row per epoch; see :func:`paperkit.training.loop.fit`."""
         return pd.DataFrame(self.result["history"])
+
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        """One row per optimizer step: the terms of the loss, see :meth:`paperkit.training.objective.Objective.backward`."""
+        return pd.DataFrame(load_file(self.folder / "steps.safetensors"))
+
+    def model(self, store: Store | None = None):
+        """The trained network in ``eval()`` mode, and the texts that it reads."""
+        return self.spec.load(store or Store.default(), self.folder)
 
     @cached_property
     def outputs(self) -> dict[str, np.ndarray]:
@@ -143,7 +164,13 @@ def get(specs: Sequence[RunSpec], store: Store | None = None, workers: int | Non
     store = store or Store.default()
     # one per folder: specs of one run may differ (in the method's name), equal ones may be two runs (gamma 2 and 2.0)
     missing = list({store.folder(KIND, spec.identity): spec for spec in specs if spec.find(store) is None}.values())
-    workers = min(workers or cores(), len(missing))
+    in_parallel(train, [(spec, store) for spec in in_good_order(missing)], workers, "training", "run")
+    return [Run(spec, store.folder(KIND, spec.identity)) for spec in specs]
+
+
+def in_parallel(work: Callable, items: Sequence[tuple], workers: int | None, title: str, unit: str) -> None:
+    """``work(*item)`` for every item, ``workers`` at a time (default: one per core), with a progress bar."""
+    workers = min(workers or cores(), len(items))
     if workers > 1:
         from joblib import Parallel, delayed
 
@@ -151,14 +178,13 @@ def get(specs: Sequence[RunSpec], store: Store | None = None, workers: int | Non
             # loky replaces a worker whose memory has grown and says so; nothing is lost
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
             done = Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered")(
-                delayed(_work)(spec, store, os.getpid()) for spec in in_good_order(missing)
+                delayed(_watched)(os.getpid(), work, *item) for item in items
             )
-            for _ in progress_bar(done, total=len(missing), unit="run", title="training"):
+            for _ in progress_bar(done, total=len(items), unit=unit, title=title):
                 pass
     else:
-        for spec in progress_bar(missing, total=len(missing), unit="run", title="training"):
-            train(spec, store)
-    return [Run(spec, store.folder(KIND, spec.identity)) for spec in specs]
+        for item in progress_bar(items, total=len(items), unit=unit, title=title):
+            work(*item)
 
 
 def cores() -> int:
@@ -184,14 +210,15 @@ def in_good_order(specs: Iterable[RunSpec]) -> list[RunSpec]:
         table = spec.source.load().table
         mine = (table.platform == spec.train_on) | (spec.train_on is None)
         texts = table[mine & (table.split == "train")].text
-        return -int(texts.str.len().sum() * spec.method.labelled) * (spec.schedule.epochs if spec.method.network else 1)
+        epochs = spec.schedule.epochs if spec.method.network else 1
+        return -int(texts.str.len().sum() * spec.method.labelled * epochs * spec.method.cost)
 
     return sorted(specs, key=cost)
 
 
-def _work(spec: RunSpec, store: Store, parent: int) -> None:
+def _watched(parent: int, work: Callable, *item) -> None:
     _exit_with(parent)
-    train(spec, store)
+    work(*item)
 
 
 @lru_cache(maxsize=1)

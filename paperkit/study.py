@@ -15,7 +15,16 @@ from paperkit.runs import Run, RunSpec, Source
 from paperkit.store import Store
 from paperkit.text.prepare import Prepared, prepare
 from paperkit.text.tokens import TokenOptions
-from paperkit.training.methods import BASELINE, Method, ablations, paper_b, references
+from paperkit.training.methods import (
+    BASELINE,
+    Method,
+    ablations,
+    paper_a,
+    paper_b,
+    references,
+    relatives,
+    sentence_encoders,
+)
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ class Study:
     def large_specs(self, source: Source, method: Method, seeds: int | None = None, **tokens: Any) -> list[RunSpec]:
         """One run per seed of a method on one of paper A's corpora; ``tokens`` overrides single options of the tokens."""
         options = self.token_options(source, **tokens) if method.network else None
-        count = (seeds or self.profile.seeds) if method.seeded else 1
+        count = (seeds or self.profile.large_seeds) if method.seeded else 1
         return [RunSpec(source, None, method, options, self.profile.finetune, seed) for seed in range(count)]
 
     def specs(self, method: Method, train_on: str, seeds: int | None = None, **text: Any) -> list[RunSpec]:
@@ -140,6 +149,64 @@ class Study:
         focal, platform = self.models[-1], self.corpus.platforms[0]
         return {name: self.specs(method, platform, self.profile.ablation_seeds, **text)
                 for name, (method, text) in ablations(focal).items()}  # fmt: skip
+
+    # paper A
+
+    @property
+    def baseline(self) -> Method:
+        """Paper A's Baseline on the profile's share of the labels."""
+        return replace(BASELINE, labelled=self.profile.labelled)
+
+    @property
+    def ten(self) -> tuple[Method, ...]:
+        """The ten models of paper A's Table 3."""
+        profile = self.profile
+        return paper_a(self.baseline, profile.uda, profile.esimcse, profile.fgm, profile.pgd)
+
+    def model(self, name: str) -> Method:
+        """One of the ten by its name in Table 3."""
+        return {method.name: method for method in self.ten}[name]
+
+    def ten_specs(self) -> dict[tuple[Source, str], list[RunSpec]]:
+        """Runs behind paper A's tables and figures: (corpus, model) to one run per seed; the SVM of the same labels last."""
+        svm = replace(self.references[0], labelled=self.profile.labelled)
+        return {(source, method.name): self.large_specs(source, method)
+                for source in self.large for method in (*self.ten, svm)}  # fmt: skip
+
+    @property
+    def hard(self) -> Source:
+        """The corpus on which variants and curves are drawn: the one with the label tree, which is the last."""
+        return self.large[-1]
+
+    def relative_specs(self) -> dict[str, list[RunSpec]]:
+        """Runs behind the comparison of UDA with its semi-supervised relatives, on the hard corpus."""
+        methods = (self.baseline, *relatives(self.baseline, self.profile.uda))
+        return {method.name: self.large_specs(self.hard, method, self.profile.curve_seeds) for method in methods}
+
+    def sentence_specs(self) -> dict[tuple[Source, str], list[RunSpec]]:
+        """Runs behind the comparison of sentence embeddings, trained without any label."""
+        methods = sentence_encoders(self.baseline, self.profile.esimcse)
+        return {(source, method.name): self.large_specs(source, method, self.profile.curve_seeds)
+                for source in self.large for method in methods}  # fmt: skip
+
+    @property
+    def terms(self) -> tuple[Method, ...]:
+        """Baseline with each term of the loss alone: what every one of them does by itself."""
+        return tuple(self.model(name) for name in ("Baseline", "UDA", "Baseline+ESimCSE", "Baseline+FGM"))
+
+    def share_specs(self) -> dict[tuple[str, float], list[RunSpec]]:
+        """Runs behind the curves over the share of the labels, on the hard corpus: (model, share) to its runs."""
+        shares = sorted({*self.profile.label_shares, self.profile.labelled})
+        return {(method.name, share): self.large_specs(self.hard, replace(method, labelled=share), self.profile.curve_seeds)
+                for share in shares for method in self.terms}  # fmt: skip
+
+    def noise_specs(self) -> dict[tuple[str, float], list[RunSpec]]:
+        """Runs behind the curves over the share of wrong labels; none where the truth is not known."""
+        table = self.hard.load().table
+        if (table.truth[(table.split == "train") & (table.label >= 0)] < 0).any():
+            return {}
+        return {(method.name, noise): self.large_specs(self.hard, replace(method, noise=noise), self.profile.curve_seeds)
+                for noise in self.profile.noise_rates for method in self.terms}  # fmt: skip
 
     @cached_property
     def encoder_sources(self) -> tuple[Source, ...]:
@@ -169,7 +236,9 @@ class Study:
 
     def plan(self) -> list[RunSpec]:
         """Every run that the notebooks will ask for."""
-        groups = [*self.ablation_specs().values(), *self.encoder_specs().values()]
+        tables = (self.ablation_specs(), self.encoder_specs(), self.ten_specs(), self.relative_specs(), self.sentence_specs(),
+                  self.share_specs(), self.noise_specs())  # fmt: skip
+        groups = [specs for table in tables for specs in table.values()]
         return list(dict.fromkeys(self.paper_b_specs() + [spec for specs in groups for spec in specs]))
 
     def get(self, specs: Iterable[RunSpec]) -> list[Run]:

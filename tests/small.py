@@ -23,6 +23,11 @@ SETTINGS = {
     "backbone_zh": "tiny",
     "tokens.max_length": 12,
     "finetune.epochs": 1,
+    "large_seeds": 1,
+    "curve_seeds": 1,
+    "labelled": 1.0,
+    "noise_rates": [0.2],
+    "epsilons": [0.2],
 }
 DRAWINGS = ("b_fig_1", "b_fig_2", "b_fig_3", "x_b_focal")
 """Exhibits that are the same whatever the data."""

@@ -41,8 +41,13 @@ def line(text: str, name: str) -> str:
 def test_an_empty_store_misses_everything_and_says_that_it_guesses(study):
     said = describe(study)
     specs = study.plan()
-    paper_b, encoders = 2 * (3 * 2 + 2) + 7 * 2, 2 * (2 + 1)
-    assert len(specs) == len(set(specs)) == paper_b + encoders, "8 ablations, of which the first is in the tables"
+    assert len(set(study.paper_b_specs())) == 2 * (3 * 2 + 2)
+    assert sum(len(specs) for specs in study.ablation_specs().values()) == 8 * 2, "of which the first is in the tables"
+    assert sum(len(specs) for specs in study.ten_specs().values()) == 2 * (10 + 1)
+    tables = (study.ablation_specs, study.encoder_specs, study.ten_specs, study.relative_specs, study.sentence_specs,
+              study.share_specs, study.noise_specs)  # fmt: skip
+    wanted = {spec for table in tables for row in table().values() for spec in row} | {*study.paper_b_specs()}
+    assert len(specs) == len(set(specs)) and set(specs) == wanted
     assert line(said, "runs") == f"runs     {len(specs)}, of which {len(specs)} are missing"
     assert said.startswith(study.summary())
     assert sum(int(count) for count in re.findall(r"^ +(\d+) × ", said, flags=re.MULTILINE)) == len(specs)

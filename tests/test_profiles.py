@@ -1,12 +1,12 @@
 """Profiles: every one loads, every wrong setting is refused in one sentence, and what is set arrives."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, replace
 
 import pytest
 
 from paperkit import profiles, runs
 from paperkit.errors import InputError
-from paperkit.profiles import CHOICES, DATA_KINDS, PARTS, RANGES, Profile, load
+from paperkit.profiles import CHOICES, DATA_KINDS, RANGES, SHORT, load
 from paperkit.runs import RunSpec, Source
 from paperkit.store import canonical
 from paperkit.text.prepare import VOCABULARIES
@@ -77,7 +77,9 @@ def test_settings_of_paper_a_are_named_with_their_part():
     plain = load("smoke")
     changed = load("smoke", overrides={"finetune.epochs": 9, "tokens.max_length": 33, "backbone_en": "tiny"})
     assert (changed.finetune.epochs, changed.tokens.max_length, changed.backbone_en) == (9, 33, "tiny")
-    assert changed.schedule == plain.schedule and changed.text == plain.text and changed.backbone_zh == plain.backbone_zh
+    assert (
+        changed.schedule == plain.schedule and changed.text == plain.text and changed.backbone_zh == plain.backbone_zh
+    )
     assert "sets 'tokens.backbone', which is no setting" in refused({"tokens.backbone": "tiny"})
 
 
@@ -103,12 +105,20 @@ def test_an_unknown_setting_is_refused_and_the_sentence_lists_all_there_are():
     sentence = refused({"epoch": 3})
     assert sentence.startswith("an override sets 'epoch', which is no setting; accepted are ")
     listed = set(sentence.rpartition("accepted are ")[2].split(", "))
-    known = {field.name for owner in (Profile, PARTS["text"], PARTS["schedule"]) for field in fields(owner)}
-    known |= {f"{part}.{field.name}" for part in ("tokens", "finetune") for field in fields(PARTS[part])}
-    assert listed == known - {"name", *PARTS, "tokens.backbone"}
+    paths = set(profiles.settings())
+    named_alone = {path.partition(".")[2] for path in paths if path.partition(".")[0] in SHORT}
+    assert listed == named_alone | {path for path in paths if path.partition(".")[0] not in SHORT}
+    assert {
+        "seeds",
+        "epochs",
+        "finetune.epochs",
+        "uda.augmentation.kind",
+        "uda.virtual.epsilon",
+        "fgm.relative",
+    } <= listed
 
 
-@pytest.mark.parametrize("name", ["name", "text", "schedule"])
+@pytest.mark.parametrize("name", ["name", "text", "schedule", "uda", "uda.augmentation"])
 def test_what_holds_settings_is_no_setting(name):
     assert f"sets '{name}', which is no setting" in refused({name: "x"})
 
@@ -159,6 +169,31 @@ def test_what_is_accepted_here_is_what_is_accepted_where_it_is_used():
     assert set(CHOICES["stop_words"]) == set(STOP_WORDS)
     assert set(CHOICES["vocabulary"]) == set(VOCABULARIES)
     assert set(CHOICES["select"]) == set(loop.SELECT)
-    known = {field.name for owner in (Profile, *PARTS.values()) for field in fields(owner)}
-    free = {"backbone", "backbone_en", "backbone_zh"}  # any folder or name; found or refused when the runs are planned
-    assert {*CHOICES, *RANGES} == known - {"name", *PARTS, *free}, "every setting has a range or a list of choices"
+    known = {path.rpartition(".")[2] for path in profiles.settings()}
+    # any folder or name; found or refused when the runs are planned
+    free = {"backbone_en", "backbone_zh", "lexicon", "paraphrases", "forward", "backward"}
+    # checked by what they are a part of, whose kinds differ
+    free |= {"kind", "unit", "rate", "beams", "relative", "eda_negatives"}
+    assert {*CHOICES, *RANGES} == known - free, "every setting has a range or a list of choices"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "part"),
+    [({"uda.augmentation.kind": "eda"}, "uda"), ({"esimcse.weight": 0.3, "esimcse.queue": 0}, "esimcse"),
+     ({"fgm.epsilon": 0.1, "fgm.relative": True}, "fgm"), ({"pgd.step_size": "none"}, "pgd")],
+)  # fmt: skip
+def test_terms_of_the_loss_are_set_by_their_path(overrides, part):
+    plain, changed = load("smoke"), load("smoke", overrides=overrides)
+    assert replace(changed, **{part: getattr(plain, part)}) == plain != changed
+    for path, value in overrides.items():
+        found = changed
+        for name in path.split("."):
+            found = getattr(found, name)
+        assert found == (None if value == "none" else value)
+
+
+def test_what_is_right_only_together_is_set_together():
+    both = {"uda.augmentation.kind": "back-translation", "uda.augmentation.paraphrases": "p.tsv"}
+    assert load("smoke", overrides=both).uda.augmentation.paraphrases == "p.tsv"
+    assert "back-translation needs either" in refused({"uda.augmentation.kind": "back-translation"})
+    assert "accepted are 'fgm', 'pgd'" in refused({"fgm.kind": "cw"})

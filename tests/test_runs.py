@@ -66,7 +66,7 @@ def test_workers_change_the_time_and_nothing_else(specs, finished, store):
     for one, other in zip(finished, runs.get(specs, store, workers=2), strict=True):
         assert one.folder != other.folder and one.folder.name == other.folder.name
         assert one.result | {"seconds": 0} == other.result | {"seconds": 0}
-        for file in ("outputs.safetensors", "weights.safetensors"):
+        for file in ("outputs.safetensors", "weights.safetensors", "steps.safetensors"):
             if (one.folder / file).exists() or file.startswith("outputs"):
                 assert (one.folder / file).read_bytes() == (other.folder / file).read_bytes()
 
@@ -119,7 +119,7 @@ def test_an_interrupted_run_goes_on(spec, finished, store, monkeypatch):
     monkeypatch.setattr(execute, "_train", counting)
     (run,) = runs.get([spec], store, workers=1)
     assert epochs == [2]
-    for file in ("outputs.safetensors", "weights.safetensors"):
+    for file in ("outputs.safetensors", "weights.safetensors", "steps.safetensors"):
         assert (run.folder / file).read_bytes() == (finished[0].folder / file).read_bytes()
     assert run.result["history"] == finished[0].result["history"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from paperkit import __version__, code, paths
+from paperkit import __version__, code
 from paperkit.corpora.corpus import Corpus
 from paperkit.errors import InputError
 from paperkit.exhibits import style, tables

@@ -60,7 +60,8 @@ class Backbone:
         return config["max_position_embeddings"] - skipped
 
     def tokeniser(self):
-        """Its ``tokenizers.Tokenizer``, without truncation or padding, and the number of its padding token."""
+        """Its ``tokenizers.Tokenizer``, without truncation or padding, the number of its padding token, and the numbers of
+        the tokens that open and close a text."""
         from transformers import AutoTokenizer
 
         with self._loading("tokeniser"):
@@ -75,7 +76,8 @@ class Backbone:
                              f"{known}: expected is the tokeniser that it was trained with")  # fmt: skip
         inner.no_truncation()
         inner.no_padding()
-        return inner, int(loaded.pad_token_id or 0)
+        borders = (loaded.bos_token_id, loaded.eos_token_id, loaded.cls_token_id, loaded.sep_token_id)
+        return inner, int(loaded.pad_token_id or 0), tuple(sorted({i for i in borders if i is not None}))
 
     def encoder(self, attention: str, dropout: float):
         """The ``transformers`` encoder in float32, without pooling layer; random weights come from torch's generator.

@@ -159,11 +159,11 @@ def augmented(
         write_atomically(folder / "texts.json", json.dumps(new))
 
     identity = {"corpus": corpus.checksum, "rows": hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest(),
-                "seed": seed, "view": view, **_rests_on(augmentation, corpus.language)}  # fmt: skip
+                "seed": seed, "view": view, **rests_on(augmentation, corpus.language)}  # fmt: skip
     return json.loads((store.get("augmented", identity, build) / "texts.json").read_text(encoding="utf-8"))
 
 
-def _rests_on(augmentation: Augmentation, language: str) -> dict:
+def rests_on(augmentation: Augmentation, language: str) -> dict:
     """The kind and its numbers; of a lexicon, a file or models the content; the libraries that it passes through."""
     numbers = {"kind": augmentation.kind, "rate": augmentation.strength}
     content, libraries = None, ("jieba",) if language == "zh" else ()

@@ -1,12 +1,13 @@
 """Length-bucketed batches: texts of about equal length travel together, so hardly any padding is computed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import count
 
 import numpy as np
 import torch
 
-from paperkit.seeds import numpy_generator
+from paperkit.seeds import derive, numpy_generator
 from paperkit.text.vocabulary import Encoded
 
 
@@ -20,9 +21,14 @@ class Batch:
     """Words per text, int64 ``(N,)``; may be 0."""
     rows: torch.Tensor
     """Which texts of the corpus these are, int64 ``(N,)``."""
+    inside: torch.Tensor
+    """Which positions hold a part of the text, neither padding nor a special token, bool ``(N, T)``."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def to(self, device: torch.device | str) -> "Batch":
-        return Batch(self.ids.to(device), self.lengths.to(device), self.rows.to(device))
+        return Batch(*(getattr(self, part.name).to(device, non_blocking=True) for part in fields(self)))
 
 
 def collate(texts: Encoded, rows: np.ndarray) -> Batch:
@@ -33,7 +39,8 @@ def collate(texts: Encoded, rows: np.ndarray) -> Batch:
     inside = columns < lengths[:, None]
     ids = np.full(inside.shape, texts.pad, dtype=np.int64)
     ids[inside] = texts.flat[(texts.offsets[rows][:, None] + columns)[inside]]
-    return Batch(torch.from_numpy(ids), torch.from_numpy(lengths), torch.from_numpy(rows))
+    words = inside & ~np.isin(ids, texts.special)
+    return Batch(*map(torch.from_numpy, (ids, lengths, rows, words)))
 
 
 def training_batches(
@@ -53,6 +60,25 @@ def training_batches(
         batches += [chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size)]
     for i in generator.permutation(len(batches)):
         yield collate(texts, batches[i])
+
+
+def endless_batches(
+    texts: Encoded, rows: np.ndarray, batch_size: int, seed: int, epoch: int, purpose: str
+) -> Iterator[Batch]:
+    """Batches of ``rows`` in ever new orders, for texts that accompany the epochs of others.
+
+    What an epoch sees depends on (seed, purpose, epoch) alone, so it repeats itself after an interruption. Every batch is
+    full, unless there are fewer rows than that.
+
+    Raises:
+        ValueError: no rows.
+    """
+    if not len(rows):
+        raise ValueError(f"there are no texts for {purpose}")
+    for turn in count():
+        for batch in training_batches(texts, rows, batch_size, derive(seed, purpose, epoch), turn):
+            if len(batch) == min(batch_size, len(rows)):
+                yield batch
 
 
 def evaluation_batches(texts: Encoded, rows: np.ndarray, batch_size: int = 64) -> Iterator[Batch]:

@@ -1,5 +1,6 @@
 """A corpus as numbers, ready to be batched: words, vocabulary and word vectors, each computed once and kept."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,6 +50,8 @@ class Prepared:
     vectors: np.ndarray
     """Initial word vectors, float32 ``(V, d)``."""
     texts: Encoded
+    language: str
+    options: TextOptions
 
     @property
     def vocabulary_size(self) -> int:
@@ -57,6 +60,11 @@ class Prepared:
     def usable(self, rows: np.ndarray) -> np.ndarray:
         """``rows`` without the texts of which cleaning left nothing."""
         return rows[self.texts.lengths[rows] > 0]
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Other texts, such as augmented ones, cleaned and numbered the same way."""
+        words = segment(texts, self.language, self.options.stop_words)
+        return self.vocabulary.encode(words, self.options.max_length)
 
 
 def words_identity(corpus: Corpus, stop_words: str) -> dict:
@@ -107,4 +115,5 @@ def prepare(corpus: Corpus, train_on: str | None, options: TextOptions, store: S
     folder = store.get("vectors", identity, build)
     vocabulary = Vocabulary(tuple((folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")))
     vectors = load_file(folder / "vectors.safetensors")["vectors"]
-    return Prepared(words, vocabulary, vectors, vocabulary.encode(words, options.max_length))
+    texts = vocabulary.encode(words, options.max_length)
+    return Prepared(words, vocabulary, vectors, texts, corpus.language, options)

@@ -1,6 +1,8 @@
 """A corpus as token numbers of a pretrained encoder's own tokeniser; computed once per corpus and kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +37,15 @@ class Tokenised:
 
     texts: Encoded
     vocabulary_size: int
+    options: TokenOptions
 
     def usable(self, rows: np.ndarray) -> np.ndarray:
         """All of ``rows``: the special tokens are left of any text."""
         return rows
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Other texts, such as augmented ones, in the same numbers."""
+        return _encode(texts, self.options)
 
 
 def tokenise(corpus: Corpus, options: TokenOptions, store: Store) -> Tokenised:
@@ -53,17 +60,20 @@ def tokenise(corpus: Corpus, options: TokenOptions, store: Store) -> Tokenised:
                          f"which is what backbone {options.backbone!r} can read")  # fmt: skip
 
     def build(folder: Path) -> None:
-        tokeniser, pad = backbone.tokeniser()
-        tokeniser.enable_truncation(options.max_length)
-        encodings = tokeniser.encode_batch_fast(corpus.table.text.tolist())
-        offsets = np.zeros(len(encodings) + 1, dtype=np.int64)
-        np.cumsum([len(encoding.ids) for encoding in encodings], out=offsets[1:])
-        flat = np.fromiter((i for encoding in encodings for i in encoding.ids), np.int32, int(offsets[-1]))
-        sizes = np.array([pad, tokeniser.get_vocab_size()], dtype=np.int64)
-        save_file({"flat": flat, "offsets": offsets, "sizes": sizes}, folder / "tokens.safetensors")
+        texts = _encode(corpus.table.text.tolist(), options)
+        save_file({"flat": texts.flat, "offsets": texts.offsets}, folder / "tokens.safetensors")
 
     identity = {"corpus": corpus.checksum, "tokeniser": backbone.tokeniser_identity, "max_length": options.max_length,
                 "code": code.digest("paperkit.text.tokens"), "numerics": code.versions("tokenizers", "transformers")}  # fmt: skip
     arrays = load_file(store.get("tokens", identity, build) / "tokens.safetensors")
-    pad, size = arrays["sizes"].tolist()
-    return Tokenised(Encoded(arrays["flat"], arrays["offsets"], pad), size)
+    tokeniser, pad, special = backbone.tokeniser()
+    return Tokenised(Encoded(arrays["flat"], arrays["offsets"], pad, special), tokeniser.get_vocab_size(), options)
+
+
+def _encode(texts: Sequence[str], options: TokenOptions) -> Encoded:
+    tokeniser, pad, special = backbones.find(options.backbone).tokeniser()
+    tokeniser.enable_truncation(options.max_length)
+    numbers = [encoding.ids for encoding in tokeniser.encode_batch_fast(texts)]
+    offsets = np.zeros(len(numbers) + 1, dtype=np.int64)
+    np.cumsum([len(each) for each in numbers], out=offsets[1:])
+    return Encoded(np.fromiter(chain.from_iterable(numbers), np.int32, int(offsets[-1])), offsets, pad, special)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,6 +21,8 @@ class Encoded:
     """int64, ``(texts + 1,)``."""
     pad: int = PAD
     """What fills up a batch."""
+    special: tuple[int, ...] = ()
+    """Numbers that stand for no part of the text: an encoder's opening and closing tokens."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -32,6 +34,12 @@ class Encoded:
 
     def __getitem__(self, index: int) -> np.ndarray:
         return self.flat[self.offsets[index] : self.offsets[index + 1]]
+
+    def at(self, rows: np.ndarray, n: int) -> "Encoded":
+        """These texts as the ``rows``, rising, of a corpus of ``n``, whose other texts are empty."""
+        lengths = np.zeros(n, dtype=np.int64)
+        lengths[rows] = self.lengths
+        return replace(self, offsets=np.concatenate([[0], np.cumsum(lengths)]))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,23 +10,32 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.numpy import save
-from safetensors.torch import save as save_weights
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from paperkit.corpora.corpus import CONTRADICTING, CORE, Corpus
+from paperkit.corpora.pools import pools
+from paperkit.errors import InputError
 from paperkit.losses import focal, inverse_frequency
 from paperkit.models import backbones, linear
 from paperkit.models.bilstm import BiLSTM
 from paperkit.models.encoder import Encoder
 from paperkit.seeds import derive, numpy_generator
 from paperkit.store import Store, write_atomically
+from paperkit.text.augment import Augmentation, augmented
+from paperkit.text.edits import edit_similarity, rounded
 from paperkit.text.prepare import Prepared, TextOptions, prepare
 from paperkit.text.tokens import Tokenised, TokenOptions, tokenise
-from paperkit.training import loop
+from paperkit.text.vocabulary import Encoded
+from paperkit.training import checkpoint, loop
 from paperkit.training.methods import Method, Schedule
 from paperkit.training.numerics import resolve_device, resolve_dtype
+from paperkit.training.objective import Objective
 
-RESULT, OUTPUTS, WEIGHTS = "run.json", "outputs.safetensors", "weights.safetensors"
+RESULT, OUTPUTS, WEIGHTS, STEPS = "run.json", "outputs.safetensors", "weights.safetensors", "steps.safetensors"
+SIBLINGS = 0.8
+"""Share of made wrong labels that are siblings of the true one, as in ``tickets``."""
 
 
 def execute(
@@ -44,7 +53,8 @@ def execute(
 
     ``outputs.safetensors`` holds ``rows`` (the platform's dev rows, then :func:`test_rows`, so that one training serves
     the same-platform and the cross-platform protocol) and their ``logits`` ``(rows, K)``;
-    ``run.json`` the history, the sizes and the seconds; ``weights.safetensors`` the weights of a network.
+    ``run.json`` the history, the sizes and the seconds; of a network ``weights.safetensors`` and ``steps.safetensors``,
+    every term of the loss at every step.
     """
     started = time.perf_counter()
     schedule = replace(schedule, dtype=resolve_dtype(schedule.dtype, schedule.device))
@@ -61,21 +71,24 @@ def execute(
             on_epoch(epoch)
 
         history: list[dict[str, float]] = []
+        sizes: dict[str, int] = {}
         if method.network:
-            model, history = _train(corpus, prepared, train_rows, dev_rows, method, text, schedule, seed, folder,
-                                    keep_time)  # fmt: skip
+            data, sizes = gather(corpus, train_on, prepared, train_rows, dev_rows, method, schedule, seed, store)
+            model, progress = _train(corpus, prepared, data, method, text, schedule, seed, folder, keep_time)
+            history = progress.history
             logits = loop.predict(model, prepared.texts, rows, schedule.dtype)
             weights = {name: value.cpu() for name, value in model.state_dict().items()}
-            write_atomically(folder / WEIGHTS, save_weights(weights))
+            write_atomically(folder / WEIGHTS, save_tensors(weights))
+            write_atomically(folder / STEPS, save_tensors(progress.steps))
         else:
-            logits = _reference(corpus, train_rows, dev_rows, rows, method)
+            logits = _reference(corpus, train_rows, dev_rows, rows, method, seed)
 
     write_atomically(folder / OUTPUTS, save({"rows": rows, "logits": logits.astype(np.float32)}))
     result = {"history": history, "n_train": len(train_rows), "n_words": prepared.vocabulary_size if prepared else 0,
               "train_words": int(prepared.texts.lengths[train_rows].sum()) if prepared else 0,
-              "seconds": round(earlier + time.perf_counter() - started, 2)}  # fmt: skip
+              "seconds": round(earlier + time.perf_counter() - started, 2)} | sizes  # fmt: skip
     write_atomically(folder / RESULT, json.dumps(result, indent=1))
-    for leftover in (loop.CHECKPOINT, "seconds.json"):
+    for leftover in (checkpoint.FILE, "seconds.json"):
         (folder / leftover).unlink(missing_ok=True)
 
 
@@ -147,23 +160,134 @@ def build_model(
     return BiLSTM(vectors, n_classes, attention=method.attention, peephole=method.peephole, dropout=schedule.dropout)
 
 
-def _train(corpus, prepared, train_rows, dev_rows, method, text, schedule, seed, folder, on_epoch):
-    labels = corpus.table.label.to_numpy()
+def load(
+    corpus: Corpus,
+    train_on: str | None,
+    method: Method,
+    text: TextOptions | TokenOptions,
+    schedule: Schedule,
+    seed: int,
+    store: Store,
+    folder: Path,
+) -> tuple[BiLSTM | Encoder, Prepared | Tokenised]:
+    """The trained network of a finished run in ``eval()`` mode, and the texts that it reads."""
+    prepared = numbered(corpus, train_on, text, store)
+    model = build_model(prepared, corpus.n_classes, method, schedule, seed, text)
+    model.load_state_dict(load_file(folder / WEIGHTS))
+    return model.to(resolve_device(schedule.device)).eval(), prepared
+
+
+def gather(
+    corpus: Corpus,
+    train_on: str | None,
+    prepared: Prepared | Tokenised,
+    train_rows: np.ndarray,
+    dev_rows: np.ndarray,
+    method: Method,
+    schedule: Schedule,
+    seed: int,
+    store: Store,
+) -> tuple[loop.Data, dict[str, int]]:
+    """What the loop reads, unlabelled and augmented texts included, and the sizes of those."""
+    labels = noisy_labels(corpus, train_rows, method.noise, seed)
+    data = loop.Data(prepared.texts, labels, train_rows, dev_rows if method.supervised else loop.NO_ROWS)
+    sizes: dict[str, int] = {}
+    if not (method.consistency or method.contrast):
+        return data, sizes
+    divided = pools(corpus, 0, train_rows)
+    ours = corpus.table.platform.to_numpy() == train_on if train_on else np.ones(len(corpus), dtype=bool)
+    uda, esimcse = (prepared.usable(rows[ours[rows]]) for rows in (divided.uda, divided.esimcse))
+
+    def versions(rows: np.ndarray, augmentation: Augmentation) -> Iterator[tuple[np.ndarray, list[str]]]:
+        for view in range(schedule.views):
+            yield rows, augmented(corpus, rows, augmentation, seed, view, store)
+
+    def numbers(made: Iterable[tuple[np.ndarray, list[str]]]) -> tuple[Encoded, ...]:
+        return tuple(prepared.encode(texts).at(rows, len(corpus)) for rows, texts in made)
+
+    if consistency := method.consistency:
+        data = replace(data, unlabelled=uda)
+        sizes["n_unlabelled"] = len(uda)
+        if consistency.view == "augmentation":
+            made = numbers(versions(uda, consistency.augmentation))
+            # an augmentation of which cleaning leaves nothing is replaced by the text itself
+            data = replace(data, augmented=tuple(_filled(each, prepared.texts, uda) for each in made))
+    if contrast := method.contrast:
+        data = replace(data, similar=esimcse)
+        sizes["n_similar"] = len(esimcse)
+        if contrast.positive == "repetition":
+            made = numbers(versions(esimcse, contrast.augmentation))
+            data = replace(data, positives=tuple(_filled(each, prepared.texts, esimcse) for each in made))
+        if contrast.eda_negatives:
+            different = [_unlike(corpus, *each) for each in versions(esimcse, Augmentation("eda-negative"))]
+            sizes["n_negatives"] = sum(len(rows) for rows, _ in different)
+            data = replace(data, negatives=numbers(different))
+    return data, sizes
+
+
+def _filled(made: Encoded, texts: Encoded, rows: np.ndarray) -> Encoded:
+    """``made``, where it is empty replaced by the text that it was made of."""
+    lacking = rows[made.lengths[rows] == 0]
+    if not len(lacking):
+        return made
+    lengths = made.lengths.copy()
+    lengths[lacking] = texts.lengths[lacking]
+    flat = [texts[row] if made.lengths[row] == 0 else made[row] for row in rows]
+    return replace(made, flat=np.concatenate(flat), offsets=np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def _unlike(corpus: Corpus, rows: np.ndarray, texts: list[str]) -> tuple[np.ndarray, list[str]]:
+    """The texts whose similarity to their original rounds to 0: paper A's label of a negative pair."""
+    before = corpus.table.text.iloc[rows]
+    kept = [rounded(edit_similarity(*pair)) == 0 for pair in zip(before, texts, strict=True)]
+    return rows[kept], [text for text, keep in zip(texts, kept, strict=True) if keep]
+
+
+def noisy_labels(corpus: Corpus, train_rows: np.ndarray, noise: float | None, seed: int) -> np.ndarray:
+    """The corpus' labels ``(texts,)``; those of ``train_rows`` with a share of wrong ones where ``noise`` asks for it.
+
+    A wrong label is the one that the annotator gave where that is wrong, else a sibling in the label tree in 8 of 10
+    cases, else any other class. The wrong ones of a smaller share are among those of a larger one.
+
+    Raises:
+        InputError: the true labels are not known.
+    """
+    labels, truth = corpus.table.label.to_numpy(), corpus.table.truth.to_numpy()
+    if noise is None:
+        return labels
+    if (truth[train_rows] < 0).any():
+        raise InputError(f"noise is {noise}, but the true labels of {corpus.name} are not known; accepted is nothing")
+    parents = np.array([name.rpartition("/")[0] for name in corpus.label_names])
+    labels = labels.copy()
+    for row in train_rows.tolist():
+        generator = numpy_generator(seed, "label noise", corpus.table.id.iat[row])
+        right = truth[row]
+        if generator.random() >= noise:
+            labels[row] = right
+        elif labels[row] == right:
+            siblings = np.flatnonzero((parents == parents[right]) & (parents != ""))
+            wanted = siblings if len(siblings) > 1 and generator.random() < SIBLINGS else np.arange(corpus.n_classes)
+            labels[row] = generator.choice(wanted[wanted != right])
+    return labels
+
+
+def _train(corpus, prepared, data: loop.Data, method: Method, text, schedule: Schedule, seed, folder, on_epoch):
     device = resolve_device(schedule.device)
     model = build_model(prepared, corpus.n_classes, method, schedule, seed, text).to(device)
     alpha = method.alpha
     if alpha == "inverse":
-        alpha = inverse_frequency(torch.tensor(labels[train_rows]), corpus.n_classes).to(device)
+        alpha = inverse_frequency(torch.tensor(data.labels[data.train_rows]), corpus.n_classes).to(device)
 
     def loss(logits: Tensor, y: Tensor) -> Tensor:
         return focal(logits, y, method.gamma, alpha)
 
-    history = loop.fit(model, loss, prepared.texts, labels, train_rows, dev_rows, schedule, seed, folder, on_epoch)
-    return model, history
+    objective = Objective(method, model, loss, batch_size=schedule.batch_size, pool=torch.from_numpy(data.unlabelled),
+                          seed=seed, dtype=schedule.dtype)  # fmt: skip
+    return model, loop.fit(model, objective, data, schedule, seed, folder, on_epoch)
 
 
-def _reference(corpus: Corpus, train_rows, dev_rows, rows, method: Method) -> np.ndarray:
-    labels, texts = corpus.table.label.to_numpy(), corpus.table.text
+def _reference(corpus: Corpus, train_rows, dev_rows, rows, method: Method, seed: int) -> np.ndarray:
+    labels, texts = noisy_labels(corpus, train_rows, method.noise, seed), corpus.table.text
     if method.classifier == "majority":
         return linear.majority(labels[train_rows], corpus.n_classes, len(rows))
     return linear.linear_svm(texts.iloc[train_rows], labels[train_rows], texts.iloc[dev_rows], labels[dev_rows],

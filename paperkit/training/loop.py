@@ -4,33 +4,50 @@ One epoch is the checkpoint interval: after each, everything needed to go on is 
 randomness of an epoch derives from (seed, purpose, epoch), so a resumed run equals an uninterrupted one to the bit.
 """
 
-import json
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import save_file
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from paperkit.errors import InputError
 from paperkit.seeds import derive
-from paperkit.text.batches import Batch, evaluation_batches, training_batches
+from paperkit.text.batches import Batch, collate, endless_batches, evaluation_batches, training_batches
 from paperkit.text.vocabulary import Encoded
+from paperkit.training import checkpoint
 from paperkit.training.methods import Schedule
+from paperkit.training.objective import Objective, Step
 
-CHECKPOINT = "checkpoint.safetensors"
 SELECT = ("accuracy", "f1_macro", "loss")
 DTYPES = ("float32", "bfloat16")
+NO_ROWS = np.empty(0, dtype=np.int64)
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""Logits ``(N, K)`` and labels ``(N,)`` to the loss of each example ``(N,)``."""
+
+@dataclass(frozen=True)
+class Data:
+    """What one run reads. Rows are those of the corpus, in every array of texts."""
+
+    texts: Encoded
+    labels: np.ndarray
+    """int64 ``(texts,)``."""
+    train_rows: np.ndarray
+    dev_rows: np.ndarray = field(default_factory=lambda: NO_ROWS)
+    """What the epoch is selected by; without any the last one wins."""
+    unlabelled: np.ndarray = field(default_factory=lambda: NO_ROWS)
+    """Rows of the consistency term."""
+    augmented: tuple[Encoded, ...] = ()
+    """Versions of these texts, which epochs take in turn."""
+    similar: np.ndarray = field(default_factory=lambda: NO_ROWS)
+    """Rows of the contrastive term."""
+    positives: tuple[Encoded, ...] = ()
+    """Versions of these texts that are held to mean the same."""
+    negatives: tuple[Encoded, ...] = ()
+    """Versions that are held to differ; an empty text is none."""
 
 
 @dataclass
@@ -40,6 +57,8 @@ class Progress:
     history: list[dict[str, float]]
     best: int = -1
     """The epoch whose weights are kept, counted from 0; −1 before the first."""
+    steps: dict[str, Tensor] = field(default_factory=dict)
+    """Every term of the loss at every step so far, float32 ``(steps,)``."""
 
     @property
     def epoch(self) -> int:
@@ -48,81 +67,120 @@ class Progress:
 
 def fit(
     model: nn.Module,
-    loss: Loss,
-    texts: Encoded,
-    labels: np.ndarray,
-    train_rows: np.ndarray,
-    dev_rows: np.ndarray,
+    objective: Objective,
+    data: Data,
     schedule: Schedule,
     seed: int,
     folder: Path,
     on_epoch: Callable[[int], None] = lambda epoch: None,
-) -> list[dict[str, float]]:
-    """Train ``model``, leave it with its best weights in ``eval()`` mode, and return its history.
+) -> Progress:
+    """Train ``model``, leave it with its best weights in ``eval()`` mode, and return how it went.
 
     Args:
-        texts, labels: the whole corpus; ``labels`` is int64 ``(texts,)``.
-        train_rows, dev_rows: which of them to train on and to select the epoch by. Without dev rows the last epoch wins.
         folder: where the checkpoint is kept; one found there is continued.
 
     Returns:
-        One row per epoch: ``epoch``; ``train_loss`` (the loss as trained, dropout on) and ``train_ce`` (cross-entropy of
-        the same logits); ``dev_loss`` and ``dev_ce``, ``dev_accuracy``, ``dev_f1_macro`` (nan without dev rows);
-        ``gradient_norm`` (mean before clipping).
+        Progress with one row of history per epoch: ``epoch``; ``train_loss`` (the loss as trained, dropout on), ``train_ce``
+        (cross-entropy of the labelled texts, same logits) and every other term of
+        :meth:`~paperkit.training.objective.Objective.backward` as ``train_…``; ``dev_loss`` and ``dev_ce``,
+        ``dev_accuracy``, ``dev_f1_macro`` (nan without dev rows); ``gradient_norm`` (mean before clipping).
     """
     if schedule.select not in SELECT:
         raise InputError(f"select is {schedule.select!r}; accepted are {', '.join(map(repr, SELECT))}")
     if schedule.dtype not in DTYPES:
         raise InputError(f"dtype is {schedule.dtype!r}; accepted are {', '.join(map(repr, DTYPES))}")
     device = next(model.parameters()).device
-    targets = torch.tensor(labels, device=device)
-    optimizer = torch.optim.AdamW(parameter_groups(model, schedule), weight_decay=schedule.weight_decay, fused=True)
-    passes = passes_per_epoch(len(train_rows), schedule)
-    steps_per_epoch = passes * -(-len(train_rows) // schedule.batch_size)
-    total = schedule.epochs * steps_per_epoch
-    progress, best = _resume(folder, model, optimizer)
+    groups = parameter_groups(model, schedule, objective.projection)
+    optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay, fused=True)
+    trained = [parameter for group in groups for parameter in group["params"]]
+    progress, best = _resume(folder, model, objective, optimizer)
 
     for epoch in range(progress.epoch, schedule.epochs):
         if 0 < schedule.patience <= progress.epoch - 1 - progress.best:
             break
         torch.manual_seed(derive(seed, "dropout", epoch))
         model.train()
-        sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, cross-entropy, gradient norm
-        batches = chain.from_iterable(training_batches(texts, train_rows, schedule.batch_size, seed, epoch * passes + i)
-                                      for i in range(passes))  # fmt: skip
-        for step, batch in enumerate(batches):
-            batch = batch.to(device)
-            factor = rate_factor(epoch * steps_per_epoch + step, total, schedule.warmup)
+        logged, sizes = [], []
+        for step in steps(data, objective, schedule, seed, epoch, device):
+            factor = rate_factor(step.number, total_steps(len(data.train_rows), schedule), schedule.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
-            logits = forward(model, batch, schedule.dtype)
-            y = targets[batch.rows]
-            value = loss(logits, y).mean()
             optimizer.zero_grad(set_to_none=True)
-            value.backward()
-            norm = nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
+            terms = objective.backward(model, step)
+            terms["gradient_norm"] = nn.utils.clip_grad_norm_(trained, schedule.clip)
             optimizer.step()
-            with torch.no_grad():
-                ce = F.cross_entropy(logits, y)
-                sums += torch.stack([value.detach() * len(y), ce * len(y), norm]).double()
-        divisors = torch.tensor([passes * len(train_rows), passes * len(train_rows), steps_per_epoch])
-        train_loss, train_ce, gradient_norm = (sums.cpu() / divisors).tolist()
-        row = {"epoch": epoch + 1, "train_loss": train_loss, "train_ce": train_ce, "gradient_norm": gradient_norm}
-        progress.history.append(row | _dev_scores(model, loss, texts, labels, dev_rows, schedule.dtype))
+            objective.after_step(model)
+            logged.append(terms)
+            sizes.append(len(step.labelled))
+        row = {"epoch": epoch + 1} | _log(progress, logged, sizes)
+        progress.history.append(row | _dev_scores(model, objective.loss, data, schedule.dtype))
         if _better(progress, schedule.select):
             progress.best = epoch
             best = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        _save(folder, model, optimizer, progress, best)
+        parts = {
+            "model": model.state_dict(),
+            "best": best,
+            "objective": objective.state_dict(),
+            "steps": progress.steps,
+        }
+        checkpoint.save(folder, parts, [optimizer], {"history": progress.history, "best": progress.best})
         on_epoch(epoch + 1)
 
     model.load_state_dict(best)
     model.eval()
-    return progress.history
+    return progress
+
+
+def steps(
+    data: Data, objective: Objective, schedule: Schedule, seed: int, epoch: int, device: torch.device
+) -> Iterator[Step]:
+    """The steps of one epoch: a batch of labelled texts each, with as many unlabelled ones as the method asks for."""
+    method, size = objective.method, schedule.batch_size
+    passes = passes_per_epoch(len(data.train_rows), schedule)
+    number, total = epoch * steps_per_epoch(len(data.train_rows), schedule), total_steps(len(data.train_rows), schedule)
+    targets = torch.tensor(data.labels, device=device)
+
+    def others(rows: np.ndarray, ratio: int, purpose: str) -> Iterator[Batch]:
+        return endless_batches(data.texts, rows, ratio * size, seed, epoch, purpose)
+
+    def version(texts: tuple[Encoded, ...], batch: Batch) -> Batch | None:
+        """The texts of ``batch`` in the version of this epoch; without those of which there is none."""
+        if not texts:
+            return None
+        turn = texts[epoch % len(texts)]
+        rows = batch.rows.numpy()
+        rows = rows[turn.lengths[rows] > 0]
+        return collate(turn, rows).to(device) if len(rows) else None
+
+    consistency = method.consistency if method.supervised else None
+    if consistency:
+        unlabelled = others(data.unlabelled, consistency.ratio, "unlabelled")
+    if method.contrast:
+        similar = others(data.similar, method.contrast.ratio, "similar")
+    labelled = chain.from_iterable(training_batches(data.texts, data.train_rows, size, seed, epoch * passes + i)
+                                   for i in range(passes))  # fmt: skip
+    for batch in labelled:
+        extra: dict[str, Batch | None] = {}
+        if consistency:
+            texts = next(unlabelled)
+            extra |= {"unlabelled": texts.to(device), "augmented": version(data.augmented, texts)}
+        if method.contrast:
+            texts = next(similar)
+            extra |= {"similar": texts.to(device), "positives": version(data.positives, texts),
+                      "negatives": version(data.negatives, texts)}  # fmt: skip
+        batch = batch.to(device)
+        yield Step(number, number / total, batch, targets[batch.rows], **extra)
+        number += 1
+
+
+def precision(device: torch.device, dtype: str):
+    """Mixed precision, if asked for."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
 
 
 def forward(model: nn.Module, batch: Batch, dtype: str) -> Tensor:
     """Logits in float32, computed in mixed precision if asked for."""
-    with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
+    with precision(batch.ids.device, dtype):
         return model(batch.ids, batch.lengths).float()
 
 
@@ -144,9 +202,20 @@ def passes_per_epoch(n: int, schedule: Schedule) -> int:
     return max(1, -(-schedule.min_steps // max(steps, 1)))
 
 
-def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict]:
-    """The head (``model.output``) and everything below it, each with the peak of its learning rate."""
-    head = list(model.output.parameters())
+def steps_per_epoch(n: int, schedule: Schedule) -> int:
+    """Optimizer steps of one epoch over ``n`` training texts."""
+    return passes_per_epoch(n, schedule) * -(-n // schedule.batch_size)
+
+
+def total_steps(n: int, schedule: Schedule) -> int:
+    """Optimizer steps of a whole training, which learning rate, TSA and ramps are measured in."""
+    return schedule.epochs * steps_per_epoch(n, schedule)
+
+
+def parameter_groups(model: nn.Module, schedule: Schedule, projection: nn.Module | None = None) -> list[dict]:
+    """What starts from random weights (``model.output``, the projection of contrastive learning), and everything below it,
+    each with the peak of its learning rate."""
+    head = [*model.output.parameters(), *(projection.parameters() if projection else ())]
     ours = {id(parameter) for parameter in head}
     body = [parameter for parameter in model.parameters() if id(parameter) not in ours]
     of_head = schedule.learning_rate if schedule.head_learning_rate is None else schedule.head_learning_rate
@@ -161,11 +230,26 @@ def rate_factor(step: int, total: int, warmup: float) -> float:
     return min(factor, 1.0)
 
 
-def _dev_scores(model, loss, texts, labels, rows, dtype) -> dict[str, float]:
+def _log(progress: Progress, logged: list[dict[str, Tensor]], sizes: list[int]) -> dict[str, float]:
+    """Append the steps of an epoch to the record, and their means, weighted by labelled texts, for the history."""
+    weights = torch.tensor(sizes, dtype=torch.float64)
+    row = {}
+    for name in logged[0]:
+        values = torch.stack([terms[name] for terms in logged]).cpu()
+        progress.steps[name] = torch.cat([progress.steps.get(name, values[:0]), values.float()])
+        if name == "gradient_norm":
+            row[name] = values.double().mean().item()
+        else:
+            row[f"train_{name}"] = (values.double() @ weights / weights.sum()).item()
+    return row
+
+
+def _dev_scores(model, loss, data: Data, dtype: str) -> dict[str, float]:
+    rows = data.dev_rows
     if not len(rows):
         return dict.fromkeys(("dev_loss", "dev_ce", "dev_accuracy", "dev_f1_macro"), float("nan"))
-    logits = torch.from_numpy(predict(model, texts, rows, dtype))
-    y = torch.tensor(labels[rows])
+    logits = torch.from_numpy(predict(model, data.texts, rows, dtype))
+    y = torch.tensor(data.labels[rows])
     predicted = logits.argmax(dim=-1)
     device = next(model.parameters()).device
     return {
@@ -186,31 +270,12 @@ def _better(progress: Progress, select: str) -> bool:
     return new[f"dev_{select}"] > old[f"dev_{select}"]
 
 
-def _save(folder: Path, model: nn.Module, optimizer, progress: Progress, best: dict[str, Tensor]) -> None:
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"best.{name}": value for name, value in best.items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
-    metadata = {"progress": json.dumps({"history": progress.history, "best": progress.best})}
-    temporary = folder / f".{CHECKPOINT}.tmp"
-    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, temporary, metadata)
-    os.replace(temporary, folder / CHECKPOINT)
-
-
-def _resume(folder: Path, model: nn.Module, optimizer) -> tuple[Progress, dict[str, Tensor]]:
+def _resume(folder: Path, model: nn.Module, objective: Objective, optimizer) -> tuple[Progress, dict[str, Tensor]]:
     """Continue from the checkpoint in ``folder``, or start."""
-    if not (folder / CHECKPOINT).exists():
+    found = checkpoint.load(folder, [optimizer])
+    if found is None:
         return Progress([]), {}
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
-    with safe_open(folder / CHECKPOINT, framework="pt") as file:
-        progress = Progress(**json.loads(file.metadata()["progress"]))
-        for name in file.keys():  # noqa: SIM118 (not a dict)
-            part, _, rest = name.partition(".")
-            parts[part][rest] = file.get_tensor(name)
+    parts, progress = found
     model.load_state_dict(parts["model"])
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, value in parts["optimizer"].items():
-        number, _, key = name.partition(".")
-        states.setdefault(int(number), {})[key] = value
-    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
-    return progress, parts["best"]
+    objective.load_state_dict(parts.get("objective", {}))
+    return Progress(**progress, steps=parts["steps"]), parts["best"]

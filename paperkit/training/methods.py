@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from paperkit.errors import InputError
+from paperkit.terms import MIXUPS, Attack, Consistency, Contrast, accept
 
 CLASSIFIERS = ("bilstm", "encoder", "svm", "majority")
 
@@ -29,10 +30,26 @@ class Method:
     """Train on as many texts of each class as the smallest one has (the paper's conclusion names 欠采样)."""
     labelled: float = 1.0
     """Share of the training texts of each class whose labels are used, at least one each; which ones, the seed says."""
+    noise: float | None = None
+    """Share of the labels used that are wrong, where the truth is known: 0 trains on the truth. None leaves them as they
+    are."""
+    consistency: Consistency | None = None
+    """L_cons on unlabelled texts."""
+    contrast: Contrast | None = None
+    """L_sim on unlabelled texts."""
+    adversarial: Attack | None = None
+    """L_adv: how the labelled texts are perturbed."""
+    adversarial_weight: float = 1.0
+    """α_adv."""
+    mixup: str = "none"
+    """The supervised term on mixtures of two texts, of their ``"embedding"`` or of their ``"sentence"`` representation."""
+    mixup_alpha: float = 0.4
+    """a of λ ~ Beta(a, a)."""
 
     def __post_init__(self):
-        if self.classifier not in CLASSIFIERS:
-            raise InputError(f"classifier is {self.classifier!r}; accepted are {', '.join(map(repr, CLASSIFIERS))}")
+        accept("", classifier=(self.classifier, CLASSIFIERS), mixup=(self.mixup, MIXUPS))
+        if self.noise is not None and not 0 <= self.noise < 1:
+            raise InputError(f"noise is {self.noise}; accepted is a share from 0, below 1, or nothing")
         if not 0 < self.labelled <= 1:
             raise InputError(f"labelled is {self.labelled}; accepted is a share above 0, up to 1")
         if isinstance(self.alpha, str) and self.alpha != "inverse":
@@ -41,12 +58,29 @@ class Method:
     @property
     def seeded(self) -> bool:
         """Whether another seed gives another result; reference rows have one result."""
-        return self.network or self.labelled < 1
+        return self.network or self.labelled < 1 or self.noise is not None
 
     @property
     def network(self) -> bool:
         """Whether it is trained by gradient steps, in epochs."""
         return self.classifier in ("bilstm", "encoder")
+
+    @property
+    def cost(self) -> float:
+        """About how many plain supervised steps one step costs; a pass without gradient is a third."""
+        passes = 1.0 if self.supervised else 0.0
+        if self.adversarial and self.supervised:
+            passes += 1 + (self.adversarial.steps - 1) * 0.7 * (self.adversarial.kind == "pgd")
+        if self.consistency and self.supervised:
+            passes += self.consistency.ratio * (4 / 3 + 0.7 * (self.consistency.view == "virtual"))
+        if self.contrast:
+            passes += self.contrast.ratio * (2 + (self.contrast.queue > 0) / 3 + self.contrast.eda_negatives)
+        return passes
+
+    @property
+    def supervised(self) -> float:
+        """w, the share of the loss that rests on the classifier; 0 leaves only sentence embeddings to train."""
+        return 1.0 if self.contrast is None else 1.0 - self.contrast.weight
 
 
 @dataclass(frozen=True)
@@ -80,6 +114,8 @@ class Schedule:
     """``"cpu"``, ``"cuda"``, or ``"auto"``: a GPU if there is one."""
     dtype: str = "float32"
     """``"float32"``, ``"bfloat16"`` for mixed precision, or ``"auto"``: bfloat16 where the processor computes in it."""
+    views: int = 2
+    """Versions of each augmented text; epochs take turns."""
     threads: int = 1
     """CPU threads of one run. One makes results independent of how many runs share the machine."""
 
@@ -109,6 +145,79 @@ def ablations(focal: Method) -> dict[str, tuple[Method, dict[str, str]]]:
 
 BASELINE = Method("Baseline", classifier="encoder")
 """Paper A's Baseline: a pretrained encoder, fine-tuned on the labelled texts alone."""
+
+
+UDA, ESIMCSE = Consistency(), Contrast()
+FGM, PGD = Attack("fgm"), Attack("pgd")
+"""The community's settings, paper A's likely ones: ε = 1, three steps of 0.3."""
+
+
+def paper_a(
+    base: Method = BASELINE,
+    uda: Consistency = UDA,
+    esimcse: Contrast = ESIMCSE,
+    fgm: Attack = FGM,
+    pgd: Attack = PGD,
+) -> tuple[Method, ...]:
+    """The ten models of paper A's Table 3, in its order: one method with its terms switched on."""
+    semi, similar = {"consistency": uda}, {"contrast": esimcse}
+    switches = {
+        "Baseline": {},
+        "Baseline+PGD": {"adversarial": pgd},
+        "Baseline+FGM": {"adversarial": fgm},
+        "UDA": semi,
+        "Baseline+ESimCSE": similar,
+        "UDA+ESimCSE": semi | similar,
+        "UDA+PGD": semi | {"adversarial": pgd},
+        "UDA+FGM": semi | {"adversarial": fgm},
+        "UDA+ESimCSE+FGM": semi | similar | {"adversarial": fgm},
+        "UDA+ESimCSE+PGD": semi | similar | {"adversarial": pgd},
+    }
+    return tuple(replace(base, name=name, **terms) for name, terms in switches.items())
+
+
+def relatives(base: Method = BASELINE, uda: Consistency = UDA) -> tuple[Method, ...]:
+    """The semi-supervised family of paper A §2.2, each a target and a view in UDA's slot, with UDA's own variants.
+
+    Their weights are those of their papers, scaled to losses that are means over classes: MSE is small.
+    """
+    plain = replace(uda, tsa="none")
+    large = plain.weight * 10
+    fillings = {
+        "Pseudo-Label": replace(plain, target="label", view="dropout", divergence="ce", ramp="linear"),
+        "Π-Model": replace(plain, target="live", divergence="mse", weight=large, ramp="gaussian"),
+        "Temporal Ensembling": replace(
+            plain, target="ensemble", divergence="mse", weight=large, ramp="gaussian", average=0.6
+        ),
+        "Mean Teacher": replace(plain, target="teacher", divergence="mse", weight=large, ramp="gaussian"),
+        "VAT": replace(plain, view="virtual"),
+        "UDA": uda,
+        "UDA, no TSA": plain,
+        "UDA, all of it": uda_full(uda),
+        "UDA, cross-entropy": replace(uda, divergence="ce"),
+    }
+    mixed = (
+        replace(base, name="Baseline+mixup", mixup="sentence"),
+        replace(base, name="UDA+mixup", mixup="sentence", consistency=uda),
+    )
+    return *(replace(base, name=name, consistency=filling) for name, filling in fillings.items()), *mixed
+
+
+def uda_full(uda: Consistency) -> Consistency:
+    """UDA with everything that paper A's §2.2 describes and its printed loss leaves out: sharpening, mask, TSA."""
+    return replace(uda, temperature=0.4, confidence=0.8, tsa="linear")
+
+
+def sentence_encoders(base: Method = BASELINE, esimcse: Contrast = ESIMCSE) -> tuple[Method, ...]:
+    """ESimCSE and its relatives, trained without any label."""
+    alone = replace(esimcse, weight=1.0)
+    kinds = {
+        "SimCSE": replace(alone, positive="dropout", queue=0.0),
+        "ConSERT": replace(alone, positive="consert", queue=0.0),
+        "ESimCSE": alone,
+        "ESimCSE, random start": replace(alone, start="random"),
+    }
+    return tuple(replace(base, name=name, contrast=contrast) for name, contrast in kinds.items())
 
 
 def references() -> tuple[Method, ...]:

@@ -241,10 +241,10 @@ def test_a_hub_that_cannot_be_reached(monkeypatch):
 
 def test_old_vocabularies_are_tokenisers_too(saved, tmp_path):
     folder = shutil.copytree(saved["bert"], tmp_path / "old", ignore=shutil.ignore_patterns("tokenizer*"))
-    tokeniser, pad = find(str(saved["bert"])).tokeniser()
+    tokeniser, pad, _ = find(str(saved["bert"])).tokeniser()
     words = sorted(tokeniser.get_vocab(), key=tokeniser.get_vocab().get)
     (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
-    old, old_pad = find(str(folder)).tokeniser()
+    old, old_pad, _ = find(str(folder)).tokeniser()
     assert old_pad == pad == 0
     for text in ("山水好，the breakfasts", "unknown 火"):
         assert old.encode(text).ids == tokeniser.encode(text).ids

@@ -36,7 +36,7 @@ def network(backbone, pooling="mean", attention="eager", dropout=0.1, seed=1) ->
 
 def batch_of(backbone, texts=TEXTS):
     """Token numbers and lengths."""
-    tokeniser, pad = backbone.tokeniser()
+    tokeniser, pad, _ = backbone.tokeniser()
     numbers = [tokeniser.encode(text).ids for text in texts]
     offsets = np.cumsum([0, *map(len, numbers)])
     batch = collate(Encoded(np.concatenate(numbers).astype(np.int32), offsets, pad), np.arange(len(texts)))

@@ -72,7 +72,7 @@ def test_a_run_is_whole(corpora, shared, tmp_path, name):
     assert result["n_train"] == len(trained) and result["n_words"] == tokens.vocabulary_size
     assert result["train_words"] == sum(len(tokens.texts[row]) for row in trained)
     assert {file.name for file in (tmp_path / "run").iterdir()} == {
-        "run.json", "outputs.safetensors", "weights.safetensors"}  # fmt: skip
+        "run.json", "outputs.safetensors", "weights.safetensors", "steps.safetensors"}  # fmt: skip
     losses = [row["train_ce"] for row in result["history"]]
     assert len(losses) == 8 and losses[-1] < 0.8 * losses[0], "it learns"
 
@@ -105,10 +105,10 @@ def test_a_run_killed_between_epochs_goes_on(english, shared, tmp_path, dtype):
             run(english, None, shared, tmp_path / "parts", schedule=schedule, on_epoch=kill(at))
         assert "checkpoint.safetensors" in {file.name for file in (tmp_path / "parts").iterdir()}
     resumed, _ = run(english, None, shared, tmp_path / "parts", schedule=schedule)
-    for file in ("outputs.safetensors", "weights.safetensors"):
+    for file in ("outputs.safetensors", "weights.safetensors", "steps.safetensors"):
         assert (tmp_path / "parts" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     assert resumed | {"seconds": 0} == whole | {"seconds": 0}
-    assert len(list((tmp_path / "parts").iterdir())) == 3
+    assert len(list((tmp_path / "parts").iterdir())) == 4
 
 
 def test_seeds_and_pooling_differ(english, shared, tmp_path):
@@ -206,5 +206,5 @@ def test_an_encoder_is_trained_where_gensim_jieba_and_papermill_are_not(table, t
     (here,) = runs.get([spec_of(table)], Store(tmp_path / "here"))
     there = tmp_path / "there" / "runs" / here.folder.name
     assert done.stdout.strip() == str(there), "the same identity in both places"
-    for file in ("outputs.safetensors", "weights.safetensors"):
+    for file in ("outputs.safetensors", "weights.safetensors", "steps.safetensors"):
         assert (there / file).read_bytes() == (here.folder / file).read_bytes()

@@ -139,7 +139,9 @@ def test_a_run_is_whole(tiny, store, tmp_path, method):
     assert result["n_train"] == len(trained) == len(training_rows(tiny, "ctrip", method, 0)) - 1
     assert result["train_words"] == sum(len(prepared.words[row]) for row in trained)
     assert result["n_words"] == len(prepared.vocabulary) and result["seconds"] > 0
-    files = {"run.json", "outputs.safetensors"} | ({"weights.safetensors"} if method.seeded else set())
+    files = {"run.json", "outputs.safetensors"} | (
+        {"weights.safetensors", "steps.safetensors"} if method.seeded else set()
+    )
     assert {file.name for file in (tmp_path / "run").iterdir()} == files
     assert [row["epoch"] for row in result["history"]] == ([1, 2, 3] if method.seeded else [])
 
@@ -164,12 +166,12 @@ def test_an_interrupted_run_goes_on(tiny, store, tmp_path, interrupted_after):
         run(tiny, store, tmp_path / "parts", on_epoch=interrupt)
     (tmp_path / "parts" / "seconds.json").write_text("1000.0")
     resumed, _ = run(tiny, store, tmp_path / "parts")
-    for file in ("outputs.safetensors", "weights.safetensors"):
+    for file in ("outputs.safetensors", "weights.safetensors", "steps.safetensors"):
         assert (tmp_path / "parts" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     assert 1000 < resumed.pop("seconds") < 1100, "the time of all attempts"
     result.pop("seconds")
     assert resumed == result
-    assert len(list((tmp_path / "parts").iterdir())) == 3
+    assert len(list((tmp_path / "parts").iterdir())) == 4
 
 
 def test_the_loss_is_the_methods(tiny, store, tmp_path, monkeypatch):

@@ -19,11 +19,14 @@ from paperkit.models.bilstm import BiLSTM
 from paperkit.text.batches import training_batches
 from paperkit.text.vocabulary import Encoded
 from paperkit.training import loop
-from paperkit.training.loop import CHECKPOINT, fit, predict, rate_factor
-from paperkit.training.methods import Schedule
+from paperkit.training.checkpoint import FILE
+from paperkit.training.loop import Data, fit, predict, rate_factor
+from paperkit.training.methods import Method, Schedule
+from paperkit.training.objective import Objective
 
 WORDS, SIZE, CLASSES = 24, 6, 3
 TEXTS, DEV_WORD = 60, 23
+PLAIN = Method("plain")
 TRAIN, DEV = np.arange(42), np.arange(42, 60)
 SCHEDULE = Schedule(epochs=5, batch_size=8, learning_rate=0.05, warmup=0.2, clip=0.5)
 NO_DROPOUT = replace(SCHEDULE, dropout=(0.0, 0.0, 0.0))
@@ -61,8 +64,10 @@ def train(folder, schedule=SCHEDULE, seed=0, *, model=None, labels=LABELS, rows=
     """The model and its history."""
     folder.mkdir(exist_ok=True)
     model = model or network(schedule)
-    history = fit(model, loss, CORPUS, labels, rows, dev, schedule, seed, folder, on_epoch or (lambda epoch: None))
-    return model, history
+    objective = Objective(PLAIN, model, loss, batch_size=schedule.batch_size, seed=seed, dtype=schedule.dtype)
+    data = Data(CORPUS, labels, rows, dev)
+    progress = fit(model, objective, data, schedule, seed, folder, on_epoch or (lambda epoch: None))
+    return model, progress.history
 
 
 def same(one, other) -> bool:
@@ -140,10 +145,10 @@ def test_a_finished_run_is_not_trained_again(uninterrupted, tmp_path, monkeypatc
 
 def test_the_checkpoint_is_one_file_of_tensors(tmp_path):
     train(tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == [CHECKPOINT]
-    with safe_open(tmp_path / CHECKPOINT, framework="pt") as file:
+    assert [file.name for file in tmp_path.iterdir()] == [FILE]
+    with safe_open(tmp_path / FILE, framework="pt") as file:
         parts = {name.split(".")[0] for name in file.keys()}  # noqa: SIM118 (not a dict)
-    assert parts == {"model", "best", "optimizer"}
+    assert parts == {"model", "best", "optimizer0", "steps"}
 
 
 def test_twice_the_same_whatever_random_numbers_others_draw(uninterrupted, tmp_path):
@@ -277,7 +282,7 @@ def test_history(tmp_path):
         both = sum(p == t == k for p, t in zip(predicted, truth, strict=True))
         f1.append(2 * both / (predicted.count(k) + truth.count(k)))
     assert row["dev_f1_macro"] == pytest.approx(np.mean(f1))
-    assert set(row) == {"epoch", "train_loss", "train_ce", "gradient_norm", "dev_loss", "dev_ce", "dev_accuracy",
+    assert set(row) == {"epoch", "train_loss", "train_sup", "train_ce", "gradient_norm", "dev_loss", "dev_ce", "dev_accuracy",
                         "dev_f1_macro"}  # fmt: skip
 
 
@@ -381,7 +386,9 @@ def test_dev_texts_are_never_trained_on(tmp_path):
 def test_every_training_text_is_trained_on_once_an_epoch(tmp_path):
     seen, steps = [], []
     model = network()
-    model.register_forward_hook(lambda module, given, _: seen.append(len(given[0])) if module.training else None)
+    model.embedding.register_forward_hook(
+        lambda module, given, _: seen.append(len(given[0])) if module.training else None
+    )
     hook = register_optimizer_step_post_hook(lambda *_: steps.append(1))
     try:
         train(tmp_path, model=model)
@@ -452,7 +459,8 @@ def test_on_a_gpu_as_on_a_cpu(tmp_path):
         model = network(NO_DROPOUT).to(device)
 
         def go(on_epoch, model=model, folder=tmp_path / device):
-            return fit(model, weighed, CORPUS, LABELS, TRAIN, DEV, NO_DROPOUT, 0, folder, on_epoch)
+            objective = Objective(PLAIN, model, weighed, batch_size=NO_DROPOUT.batch_size)
+            return fit(model, objective, Data(CORPUS, LABELS, TRAIN, DEV), NO_DROPOUT, 0, folder, on_epoch).history
 
         with pytest.raises(Interrupted):
             go(interrupting(2))

@@ -1,0 +1,61 @@
+"""Paper A's Table 3: ten models on two corpora, as one method with its terms switched on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from paperkit.evaluate.metrics import evaluate_large
+from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.paper_b import readable, summarise
+from paperkit.runs import Run
+from paperkit.study import Study
+
+NOTEBOOK = "05_adversarial"
+KEYS = ["corpus", "model"]
+METRICS = ("accuracy", "f1_macro", "f1_micro", "manual_accuracy", "any_topic_accuracy", "tail_f1", "sibling_confusion")
+SHOWN = ("accuracy", "f1_macro", "manual_accuracy", "tail_f1", "sibling_confusion")
+CORRECTION = ("corrected", "repeated", "neither")
+
+
+def score(run: Run) -> dict[str, float]:
+    """Every metric of paper A for one run on its corpus' test texts; nan where a corpus has no such thing."""
+    corpus = run.spec.source.load()
+    rows, labels, logits = run.on(None)
+    table = corpus.table
+    trained = table.label[(table.split == "train") & (table.label >= 0)]
+    return evaluate_large(labels, logits.argmax(axis=1), corpus.label_names, truth=table.truth.to_numpy()[rows],
+                          votes=table.votes.to_numpy()[rows],
+                          train_sizes=np.bincount(trained, minlength=corpus.n_classes))  # fmt: skip
+
+
+def per_seed(study: Study, models: Sequence[str] | None = None) -> tuple[pd.DataFrame, list[Run]]:
+    """One row per run of the ten models and the SVM, or of those among them that are named; missing ones are trained."""
+    chosen = {key: specs for key, specs in study.ten_specs().items() if models is None or key[1] in models}
+    study.get([spec for specs in chosen.values() for spec in specs])
+    rows, used = [], []
+    for (source, model), specs in chosen.items():
+        for run in study.get(specs):
+            used.append(run)
+            rows.append({"data": study.name, "corpus": source.load().name, "model": model,
+                         "seed": run.spec.seed if run.spec.method.seeded else "", "n_train": run.result["n_train"],
+                         "n_test": len(run.on(None)[0]), **score(run), "seconds": run.result["seconds"]})  # fmt: skip
+    return pd.DataFrame(rows), used
+
+
+def results(study: Study, models: Sequence[str] | None = None) -> Content:
+    """Table 3, or some of its rows."""
+    rows, used = per_seed(study, models)
+    table = summarise(rows, KEYS, METRICS)
+    shown = readable(table, KEYS, [m for m in SHOWN if table[f"{m}_mean"].notna().any()])
+    sizes = "; ".join(f"{corpus}: {group.n_train.max():,} labelled, {group.n_test.max():,} tested"
+                      for corpus, group in rows.groupby("corpus", sort=False))  # fmt: skip
+    note = (f"Mean and 95 % t interval over seeds. {sizes}. Accuracy is against the corpus' labels, manual_accuracy against "
+            "the truth where it is known; tail_f1 is the macro F1 of classes smaller than the median one; "
+            "sibling_confusion is the share of errors that fall under the right parent.")  # fmt: skip
+    return Content(table, used, shown, rows, note=note)
+
+
+@exhibit("a_table_3", NOTEBOOK, "Table 3. The ten models on both corpora.", "表3 十个模型在两个数据集上的结果")
+def table_3(study: Study) -> Content:
+    return results(study)
