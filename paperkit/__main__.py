@@ -46,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
 def overrides(pairs: list[str], seeds: str | None) -> dict[str, Any]:
     """``["gamma=3", "alpha=inverse"]`` as a dictionary; numbers, lists and None are read as such, all else is text."""
     values: dict[str, Any] = {}
-    for pair in [*pairs, *([f"seeds={seeds}"] if seeds else [])]:
+    of_models = [f"seeds={seeds}", f"large_seeds={seeds}"] if seeds else []  # of paper B, of paper A
+    for pair in [*pairs, *of_models]:
         name, equals, value = pair.partition("=")
         if not (name and equals):
             raise InputError(f'SET holds {pair!r}; accepted is NAME=VALUE, e.g. SET="gamma=3 epochs=5"')

@@ -207,7 +207,7 @@ def test_settings_are_read_as_what_they_look_like(pair, value):
 
 
 def test_the_later_of_two_settings_counts_and_seeds_are_a_setting():
-    assert cli.overrides(["gamma=1", "gamma=2"], "4") == {"gamma": 2, "seeds": 4}
+    assert cli.overrides(["gamma=1", "gamma=2"], "4") == {"gamma": 2, "seeds": 4, "large_seeds": 4}
     assert cli.overrides([], None) == {}
 
 
