@@ -119,7 +119,7 @@ def _files() -> str:
     """What notebooks rest on beside the code and paper B's corpus: word lists, lexicons, manifest, the shipped encoder."""
     from paperkit.models.backbones import MINI
 
-    found = [sorted(paths.DATA.glob(pattern)) for pattern in ("words/*.txt", "*/*.yaml", "manifest.toml")]
+    found = [sorted(paths.DATA.glob(pattern)) for pattern in ("*/*.txt", "*/*.yaml", "manifest.toml")]
     found.append(sorted(MINI.glob("*")))
     return hashlib.sha256(b"".join(file.read_bytes() for files in found for file in files)).hexdigest()
 
