@@ -141,3 +141,16 @@ def test_all_our_imports_can_be_followed():
 
 def test_versions():
     assert code.versions("numpy", "pytest") == {"numpy": __import__("numpy").__version__, "pytest": pytest.__version__}
+
+
+HEAVY = {"gensim", "jieba", "papermill", "nbclient", "matplotlib", "pandas"}
+"""Packages that a machine which only trains encoders need not have."""
+
+
+@pytest.mark.parametrize("name", ["losses", "attacks", "models.momentum", "training.methods", "training.objective"])
+def test_what_steps_are_made_of_is_light(name):
+    for module in code.closure(f"paperkit.{name}"):
+        for node in ast.walk(code._meaning(code._file(module))):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not HEAVY & {imported.partition(".")[0] for imported in names}, module

@@ -1,0 +1,124 @@
+"""The contrastive term of paper A's loss: whose embeddings it compares, and what is kept of them between steps."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from paperkit import losses
+from paperkit.training import objective as module
+from paperkit.training.methods import Attack, Consistency, Contrast, Method
+from tests.networks import KINDS, batch, network
+from tests.training.steps import forget, gradients, logits_of, make_step, naive_sim, objective_of, same
+
+
+def sentences(model, projection, texts) -> torch.Tensor:
+    with torch.no_grad():
+        return projection(model.represent(model.embed(texts.ids), texts.lengths))
+
+
+def contrastive(kind, dropout=0.0, **options):
+    model = network(kind, dropout).train()
+    return model, objective_of(Method("m", contrast=Contrast(**options)), model)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_momentum_encoder_and_its_projection_start_as_the_models(kind):
+    model, objective = contrastive(kind)
+    for slow, source in ((objective.momentum_encoder, model), (objective.momentum_projection, objective.projection)):
+        mine, theirs = slow.module.state_dict(), source.state_dict()
+        assert mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
+        assert not any(parameter.requires_grad for parameter in slow.parameters())
+    _, other = contrastive(kind, start="random")
+    for slow, source in ((other.momentum_encoder, model), (other.momentum_projection, other.projection)):
+        pairs = list(zip(slow.parameters(), source.parameters(), strict=True))
+        assert not any(torch.equal(*pair) for pair in pairs if pair[0].ndim > 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_queue_is_read_before_it_is_filled_and_holds_no_dropout(kind):
+    model, objective = contrastive(kind, dropout=0.3, momentum=0.5)
+    optimizer = torch.optim.SGD([*model.parameters(), *objective.projection.parameters()], 0.1)
+    queue, slow, slow_projection = torch.zeros(0, model.output.in_features), network(kind), objective.projection
+    slow_projection = torch.nn.Sequential(torch.nn.Linear(*objective.projection.dense.weight.shape), torch.nn.Tanh())
+    slow_projection[0].load_state_dict(objective.projection.dense.state_dict())
+    for number in range(4):
+        step = make_step(kind, number, similar=batch(kind, (3, 4, 6, 2), 10 + number))
+        for part in model.modules():  # the loss itself is compared without dropout
+            if isinstance(part, torch.nn.Dropout):
+                part.p = 0.0
+        expected = naive_sim(model, objective.projection, step, queue=queue[-10:])
+        logged = objective.backward(model, step)
+        forget(model, objective.projection)
+        assert logged["sim"].item() == pytest.approx(expected.item(), rel=1e-4)
+        queue = torch.cat([queue, sentences(slow, slow_projection, step.similar)])
+        assert logged["queue"] == len(queue[-10:]) == min(4 * number + 4, 10)
+        assert torch.allclose(objective.queue.contents().sort(0).values, queue[-10:].sort(0).values, atol=1e-5)
+        F.cross_entropy(logits_of(model, step.labelled), step.labels).backward()
+        objective.projection(torch.ones(1, model.output.in_features)).sum().backward()
+        optimizer.step()
+        objective.after_step(model)
+        with torch.no_grad():
+            for mine, theirs in ((slow, model), (slow_projection, objective.projection)):
+                for own, other in zip(mine.parameters(), theirs.parameters(), strict=True):
+                    own.mul_(0.5).add_(0.5 * other)
+
+
+def test_embeddings_of_the_queue_have_no_dropout_and_both_sides_of_a_pair_have_their_own():
+    model, objective = contrastive("bilstm", dropout=0.4, positive="dropout")
+    step = make_step("bilstm", positives=None)
+    expected = sentences(network("bilstm"), objective.projection, step.similar)
+    assert objective.backward(model, step)["sim"] > 1e-3, "nothing to learn if both had the same"
+    assert torch.allclose(objective.queue.contents(), expected, atol=1e-6)
+
+
+def test_negatives_are_in_the_denominator_and_take_gradient():
+    model, objective = contrastive("bilstm", weight=1.0, eda_negatives=True, queue=0)
+    step = make_step("bilstm", negatives=batch("bilstm", (2, 5), 8))
+    logged = objective.backward(model, step)
+    found = gradients(model, objective.projection)
+    forget(model, objective.projection)
+    negatives = objective.projection(model.represent(model.embed(step.negatives.ids), step.negatives.lengths))
+    expected = naive_sim(model, objective.projection, step, negatives=negatives)
+    expected.backward()
+    assert logged["sim"].item() == logged["loss"].item() == pytest.approx(expected.item(), rel=1e-4)
+    assert same(found, gradients(model, objective.projection))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_with_all_weight_on_it_the_classifier_is_left_alone(kind):
+    model = network(kind).train()
+    method = Method("m", consistency=Consistency(), contrast=Contrast(weight=1.0), adversarial=Attack())
+    objective = objective_of(method, model)
+    logged = objective.backward(model, make_step(kind))
+    assert set(logged) == {"loss", "sim", "queue"}
+    assert all(parameter.grad is None for parameter in model.output.parameters())
+    assert all(gradient.abs().max() > 0 for name, gradient in gradients(objective.projection).items())
+    assert model.embed(torch.tensor([[5]])).requires_grad and sum(p.grad is not None for p in model.parameters()) > 5
+
+
+@pytest.mark.parametrize(
+    ("queue", "ratio", "size", "expected"), [(2.5, 1, 64, 160), (2.5, 3, 4, 30), (0.3, 1, 4, 1), (1, 2, 5, 10)]
+)
+def test_the_queue_is_measured_in_batches(queue, ratio, size, expected):
+    method = Method("m", contrast=Contrast(queue=queue, ratio=ratio))
+    assert len(objective_of(method, network("bilstm"), batch_size=size).queue.storage) == expected
+
+
+def test_no_queue_needs_no_momentum_encoder():
+    model, objective = contrastive("bilstm", queue=0)
+    assert objective.queue is objective.momentum_encoder is objective.momentum_projection is None
+    assert "queue" not in objective.backward(model, make_step("bilstm"))
+    objective.after_step(model)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_consert_reads_the_text_twice_shuffled_and_cut(kind):
+    model, objective = contrastive(kind, positive="consert", queue=0)
+    step = make_step(kind, positives=None)
+    texts, logged = step.similar, objective.backward(model, step)
+    one = module.shuffled(model.embed(texts.ids), texts.inside, objective._generator("shuffle", step.number))
+    two = module.features_cut(model.embed(texts.ids), objective._generator("cutoff", step.number))
+    h, other = (objective.projection(model.represent(x, texts.lengths)) for x in (one, two))
+    assert logged["sim"].item() == pytest.approx(losses.info_nce(h, other).mean().item(), rel=1e-4)
+    again = objective_of(objective.method, model, seed=3).backward(model, step)
+    assert again["sim"] != logged["sim"], "another seed"
