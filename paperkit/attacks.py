@@ -36,14 +36,17 @@ def project(delta: Tensor, radius: Tensor) -> Tensor:
     return delta * (radius / norms(delta)[:, None, None].clamp(min=1e-30)).clamp(max=1)
 
 
-def direction(gradient: Tensor, inside: Tensor) -> Tensor:
-    """g / ‖g‖_F of each example, over its ``inside`` positions ``(N, T)`` alone; 0 where g is zero or not finite."""
-    g = gradient * inside[..., None]
+def direction(gradient: Tensor, inside: Tensor, sign: bool = False) -> Tensor:
+    """g / ‖g‖_F of each example, over its ``inside`` positions ``(N, T)`` alone; 0 where g is zero or not finite.
+
+    With ``sign`` the same of sign(g).
+    """
+    g = torch.where(inside[..., None], gradient, 0.0)
     largest = g.abs().amax(dim=(1, 2), keepdim=True)
     usable = largest.isfinite() & (largest > 0)
-    g = torch.where(
-        usable, g / torch.where(usable, largest, 1.0), 0.0
-    )  # scaled first: squares of tiny gradients vanish
+    # scaled first: squares of tiny gradients vanish
+    g = torch.where(usable, g / torch.where(usable, largest, 1.0), 0.0)
+    g = g.sign() if sign else g
     return g / norms(g)[:, None, None].clamp(min=1e-30)
 
 
@@ -82,18 +85,17 @@ def perturb(
     unit = unit_of(attack, embedded, inside)
     radius, stride = attack.epsilon * unit, attack.stride * unit
     if attack.kind == "noise":
-        noise = torch.randn(embedded.shape, generator=generator, dtype=embedded.dtype)
-        return radius * direction(noise.to(embedded.device), inside)
+        return radius * _noise(embedded, inside, generator)
     if attack.scope == "matrix":
+        if ids is None or start is not None:
+            raise InputError("attack: scope 'matrix' needs the token numbers of the batch, ids, and has no other start")
         return _on_matrix(model, losses, embedded, ids, attack, gradient)
     delta = torch.zeros_like(embedded) if start is None else start
     with undisturbed(model, embedded.device):
         if gradient is None or start is not None:
             gradient = _gradient(model, losses, embedded + delta)
-        if attack.kind == "fgsm":
-            gradient = gradient.sign()
         if attack.kind != "pgd":
-            return radius * direction(gradient, inside)
+            return radius * direction(gradient, inside, sign=attack.kind == "fgsm")
         for step in range(attack.steps):
             if step:
                 gradient = _gradient(model, losses, embedded + delta)
@@ -115,12 +117,14 @@ def virtual(
 
     Power iteration: d random, then ``attack.steps`` times d = g/‖g‖ with g = ∇_d KL(target ‖ p(x + ξ d)); Δ = ε d. It needs
     no label. ``xi`` is in the unit of ε; float32 sees no difference of KL below about 1e-3 of the embeddings.
+
+    Dropout is off, and ``target`` should have been predicted so: between two dropout masks KL has a gradient at d = 0
+    already, which the iteration would follow instead.
     """
     embedded = embedded.detach()
     unit = unit_of(attack, embedded, inside)
-    noise = torch.randn(embedded.shape, generator=generator, dtype=embedded.dtype)
-    d = direction(noise.to(embedded.device), inside)
-    with undisturbed(model, embedded.device):
+    d = _noise(embedded, inside, generator)
+    with undisturbed(model, embedded.device), evaluating(model):
         for _ in range(attack.steps):
             at = embedded + xi * unit * d
             d = direction(_gradient(model, lambda x: divergence(classify(x), target), at), inside)
@@ -130,20 +134,43 @@ def virtual(
 @contextmanager
 def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Random state of CPU and ``device``, and the model's buffers, are afterwards what they were before."""
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    buffers = [(part, name, buffer, buffer.clone()) for part in model.modules()
+               for name, buffer in part._buffers.items() if buffer is not None]  # fmt: skip
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         try:
             yield
         finally:
             with torch.no_grad():
-                for buffer, before in buffers:
-                    buffer.copy_(before)
+                for part, name, buffer, before in buffers:
+                    part._buffers[name] = buffer  # it may have been replaced
+                    if not torch.equal(buffer, before):  # to write is to spoil the graphs of earlier passes
+                        buffer.copy_(before)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Dropout is off, and afterwards as it was."""
+    modes = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def _noise(embedded: Tensor, inside: Tensor, generator: torch.Generator | None) -> Tensor:
+    """A random direction for each example; without a generator from torch's own, on the CPU."""
+    noise = torch.randn(embedded.shape, generator=generator, dtype=embedded.dtype)
+    return direction(noise.to(embedded.device), inside)
 
 
 def _gradient(model: nn.Module, losses: Losses, embedded: Tensor) -> Tensor:
     """∇ of every example's loss with respect to its own embeddings; examples do not influence each other."""
     # cuDNN's recurrent layers have no backward pass in eval mode
-    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=model.training):
+    cudnn = torch.backends.cudnn
+    flags = {"deterministic": cudnn.deterministic, "benchmark": cudnn.benchmark, "allow_tf32": cudnn.allow_tf32}
+    with torch.enable_grad(), cudnn.flags(enabled=cudnn.enabled and model.training, **flags):
         x = embedded.detach().requires_grad_()
         return torch.autograd.grad(losses(x).sum(), x)[0]
 
@@ -153,8 +180,6 @@ def _on_matrix(model, losses, embedded, ids, attack, gradient) -> Tensor:
 
     Its gradient is the sum over all occurrences in the batch, so only the rows that occur need to be kept.
     """
-    if ids is None:
-        raise InputError("attack: scope 'matrix' needs the token numbers of the batch, ids")
     used, place = ids.unique(return_inverse=True)
     matrix = embedded.new_zeros(1, len(used), embedded.shape[-1])
     everywhere = torch.ones(matrix.shape[:2], dtype=torch.bool, device=ids.device)
@@ -164,6 +189,6 @@ def _on_matrix(model, losses, embedded, ids, attack, gradient) -> Tensor:
             if step or gradient is None:
                 gradient = _gradient(model, losses, embedded + matrix[0, place])
             summed = torch.zeros_like(matrix[0]).index_add(0, place.flatten(), gradient.flatten(0, 1))
-            way = direction(summed.sign()[None] if attack.kind == "fgsm" else summed[None], everywhere)
+            way = direction(summed[None], everywhere, sign=attack.kind == "fgsm")
             matrix = project(matrix + attack.stride * way, radius) if attack.kind == "pgd" else radius * way
     return matrix[0, place]

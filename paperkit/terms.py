@@ -1,5 +1,6 @@
 """The switches of losses and attacks, as data: what a model of a table is made of, readable without torch."""
 
+import math
 from dataclasses import dataclass, field
 
 from paperkit.errors import InputError
@@ -22,6 +23,14 @@ def accept(where: str, **given: tuple) -> None:
     for name, (value, accepted) in given.items():
         if value not in accepted:
             raise InputError(f"{where}{name} is {value!r}; accepted are {', '.join(map(repr, accepted))}")
+
+
+def within(where: str, **given: tuple) -> None:
+    """Refuse a number outside its range: ``name=(value, lowest, highest)``."""
+    for name, (value, low, high) in given.items():
+        if not low <= value <= high:
+            most = "up" if high == math.inf else f"to {high:g}"
+            raise InputError(f"{where}{name} is {value}; accepted is a number from {low:g} {most}")
 
 
 @dataclass(frozen=True)
@@ -48,10 +57,9 @@ class Attack:
         if not self.epsilon >= 0 or self.steps < 1 or not (self.step_size is None or self.step_size > 0):
             raise InputError(f"attack: epsilon {self.epsilon}, steps {self.steps}, step_size {self.step_size}; accepted are "
                              "epsilon from 0, steps from 1, step_size above 0 or none")  # fmt: skip
-        if self.scope == "matrix" and self.relative:
-            raise InputError(
-                "attack: a relative epsilon belongs to an example; scope 'matrix' has one norm for the batch"
-            )
+        if self.scope == "matrix" and (self.relative or self.kind == "noise"):
+            raise InputError("attack: a relative epsilon and noise belong to an example; scope 'matrix' has one norm for the "
+                             "batch")  # fmt: skip
 
     @property
     def stride(self) -> float:
@@ -106,6 +114,17 @@ class Consistency:
         accept("consistency: ", target=(self.target, TARGETS), view=(self.view, VIEWS), tsa=(self.tsa, TSA),
                 divergence=(self.divergence, DIVERGENCES), divisor=(self.divisor, ("batch", "kept")),
                 ramp=(self.ramp, RAMPS))  # fmt: skip
+        within("consistency: ", weight=(self.weight, 0, math.inf), ratio=(self.ratio, 1, math.inf),
+               entropy=(self.entropy, 0, math.inf), temperature=(self.temperature, 1e-6, math.inf),
+               confidence=(self.confidence, 0, 1), ramp_length=(self.ramp_length, 1e-6, 1),
+               average=(self.average, 0, 0.999999))  # fmt: skip
+        if self.target in ("label", "ensemble") and self.view == "virtual":
+            raise InputError(f"consistency: target {self.target!r} is known only after the view was predicted; view 'virtual' "
+                             "needs it before: accepted are 'current', 'live', 'teacher'")  # fmt: skip
+        if self.target == "label" and self.temperature != 1:
+            raise InputError(
+                "consistency: target 'label' is one class; there is nothing to sharpen, temperature must be 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -135,5 +154,5 @@ class Contrast:
 
     def __post_init__(self):
         accept("contrast: ", positive=(self.positive, POSITIVES), start=(self.start, STARTS))
-        if not 0 < self.weight <= 1:
-            raise InputError(f"contrast: weight is {self.weight}; accepted is a share above 0, up to 1")
+        within("contrast: ", weight=(self.weight, 1e-6, 1), ratio=(self.ratio, 1, math.inf), queue=(self.queue, 0, math.inf),
+               temperature=(self.temperature, 1e-6, math.inf), momentum=(self.momentum, 0, 1))  # fmt: skip

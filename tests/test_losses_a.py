@@ -308,11 +308,11 @@ def test_mix_is_a_loop(shape):
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: losses.tsa_threshold(0.5, 2, "cosine"), "TSA schedule is 'cosine'; accepted are 'none', 'linear', 'log', 'exp'"),
+        (lambda: losses.tsa_threshold(0.5, 2, "cosine"), "loss: tsa is 'cosine'; accepted are 'none', 'linear', 'log', 'exp'"),
         (lambda: losses.average(torch.ones(2), None, "all"), "divisor is 'all'; accepted are 'kept', 'batch'"),
         (lambda: losses.sharpen(torch.ones(1, 2), 0), "temperature is 0; accepted is any number above 0 (UDA: up to 1)"),
-        (lambda: losses.divergence(*[torch.ones(1, 2)] * 2, "js"), "divergence is 'js'; accepted are 'kl', 'ce', 'mse'"),
-        (lambda: losses.ramp(0.5, "step", 1), "ramp is 'step'; accepted are 'none', 'linear', 'gaussian'"),
+        (lambda: losses.divergence(*[torch.ones(1, 2)] * 2, "js"), "loss: divergence is 'js'; accepted are 'kl', 'ce', 'mse'"),
+        (lambda: losses.ramp(0.5, "step", 1), "loss: ramp is 'step'; accepted are 'none', 'linear', 'gaussian'"),
         (lambda: losses.info_nce(*[torch.ones(1, 2)] * 2, 0),
          "temperature is 0; accepted is any number above 0 (ESimCSE: 0.05)"),
     ],

@@ -26,13 +26,19 @@ class PeepholeLSTM(nn.Module):
         if kind not in PEEPHOLES[1:]:
             raise InputError(f"peephole is {kind!r}; accepted are {', '.join(map(repr, PEEPHOLES))}")
         self.kind = kind
-        bound = size**-0.5
         # rows of the stacked matrices in the order i, f, g, o
-        self.weight_x = nn.Parameter(torch.empty(4 * size, size).uniform_(-bound, bound))
-        self.weight_h = nn.Parameter(torch.empty(4 * size, size).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(4 * size))
-        shape = (4 * size, size) if kind == "paper" else (3, size)
-        self.weight_c = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+        self.weight_x = nn.Parameter(torch.empty(4 * size, size))
+        self.weight_h = nn.Parameter(torch.empty(4 * size, size))
+        self.bias = nn.Parameter(torch.empty(4 * size))
+        self.weight_c = nn.Parameter(torch.empty((4 * size, size) if kind == "paper" else (3, size)))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Uniform in ±d^−½, as ``nn.LSTM``; biases 0."""
+        bound = self.weight_x.shape[1] ** -0.5
+        for weight in (self.weight_x, self.weight_h, self.weight_c):
+            nn.init.uniform_(weight, -bound, bound)
+        nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
         h = c = x.new_zeros(x.shape[0], x.shape[2])
@@ -117,9 +123,15 @@ class BiLSTM(nn.Module):
             return PeepholeLSTM(size, peephole)
 
         self.forward_lstm, self.backward_lstm = direction(), direction()
-        self.w = nn.Parameter(torch.empty(size).uniform_(-(size**-0.5), size**-0.5)) if attention else None
+        self.w = nn.Parameter(torch.empty(size)) if attention else None
+        self.reset_parameters()
         self.output = nn.Linear(size, n_classes)
         self.embedding_dropout, self.lstm_dropout, self.output_dropout = map(nn.Dropout, dropout)
+
+    def reset_parameters(self) -> None:
+        """The attention vector, uniform in ±d^−½; layers reset themselves."""
+        if self.w is not None:
+            nn.init.uniform_(self.w, -(len(self.w) ** -0.5), len(self.w) ** -0.5)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Word vectors ``(N, T, d)``."""

@@ -13,7 +13,7 @@ class MomentumCopy(nn.Module):
     """A copy whose parameters follow those of the original: θ_m ← m·θ_m + (1 − m)·θ, after each optimizer step.
 
     It starts as an exact copy. ESimCSE's release starts it from random weights, which fills the queue with noise until it
-    has forgotten them: ``start="random"``.
+    has forgotten them: ``start="random"``, each layer as PyTorch starts it.
     """
 
     def __init__(self, source: nn.Module, momentum: float, start: str = "copy"):

@@ -143,13 +143,12 @@ def steps(
     def others(rows: np.ndarray, ratio: int, purpose: str) -> Iterator[Batch]:
         return endless_batches(data.texts, rows, ratio * size, seed, epoch, purpose)
 
-    def version(texts: tuple[Encoded, ...], batch: Batch) -> Batch | None:
-        """The texts of ``batch`` in the version of this epoch; without those of which there is none."""
+    def version(texts: tuple[Encoded, ...], batch: Batch, *, gaps: bool = False) -> Batch | None:
+        """The texts of ``batch`` in the version of this epoch, row for row; with ``gaps`` without those that have none."""
         if not texts:
             return None
-        turn = texts[epoch % len(texts)]
-        rows = batch.rows.numpy()
-        rows = rows[turn.lengths[rows] > 0]
+        turn, rows = texts[epoch % len(texts)], batch.rows.numpy()
+        rows = rows[turn.lengths[rows] > 0] if gaps else rows
         return collate(turn, rows).to(device) if len(rows) else None
 
     consistency = method.consistency if method.supervised else None
@@ -167,7 +166,7 @@ def steps(
         if method.contrast:
             texts = next(similar)
             extra |= {"similar": texts.to(device), "positives": version(data.positives, texts),
-                      "negatives": version(data.negatives, texts)}  # fmt: skip
+                      "negatives": version(data.negatives, texts, gaps=True)}  # fmt: skip
         batch = batch.to(device)
         yield Step(number, number / total, batch, targets[batch.rows], **extra)
         number += 1

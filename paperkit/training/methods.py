@@ -1,9 +1,10 @@
 """What is trained and how long: a model of a table is a set of switches over one loop."""
 
+import math
 from dataclasses import dataclass, replace
 
 from paperkit.errors import InputError
-from paperkit.terms import MIXUPS, Attack, Consistency, Contrast, accept
+from paperkit.terms import MIXUPS, Attack, Consistency, Contrast, accept, within
 
 CLASSIFIERS = ("bilstm", "encoder", "svm", "majority")
 
@@ -47,6 +48,11 @@ class Method:
     """a of λ ~ Beta(a, a)."""
 
     def __post_init__(self):
+        within(
+            "",
+            mixup_alpha=(self.mixup_alpha, 1e-3, math.inf),
+            adversarial_weight=(self.adversarial_weight, 0, math.inf),
+        )
         accept("", classifier=(self.classifier, CLASSIFIERS), mixup=(self.mixup, MIXUPS))
         if self.noise is not None and not 0 <= self.noise < 1:
             raise InputError(f"noise is {self.noise}; accepted is a share from 0, below 1, or nothing")

@@ -7,6 +7,7 @@ paper B's training with its focal loss. Every term back-propagates by itself, so
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -14,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paperkit import losses
-from paperkit.attacks import norms, perturb, virtual
+from paperkit.attacks import evaluating, norms, perturb, virtual
 from paperkit.models.encoder import Projection
 from paperkit.models.momentum import MomentumCopy, Queue
-from paperkit.seeds import derive
+from paperkit.seeds import derive, numpy_generator
 from paperkit.text.batches import Batch
 from paperkit.training.methods import Method
 
@@ -153,15 +154,15 @@ class Objective(nn.Module):
                 return logits, self.loss(logits, y)
 
             return plain
-        generator = self._generator("mixup", number)
-        a = torch.full((len(batch), 2), self.method.mixup_alpha)
-        share = torch._sample_dirichlet(a, generator)[:, 0].to(y.device)
-        partner = torch.randperm(len(batch), generator=generator).to(y.device)
+        generator, a = numpy_generator(self.seed, "mixup", number), self.method.mixup_alpha
+        share = torch.from_numpy(generator.beta(a, a, len(batch))).float().to(y.device)
+        partner = torch.from_numpy(generator.permutation(len(batch))).to(y.device)
 
         def mixed(embedded: Tensor) -> tuple[Tensor, Tensor]:
             if level == "embedding":
-                longest = torch.maximum(batch.lengths, batch.lengths[partner])
-                logits = self.classify(model, losses.mix(embedded, partner, share), longest)
+                # as long as the text of the larger share: what is all of one text is that text
+                lengths = torch.where(share >= 0.5, batch.lengths, batch.lengths[partner])
+                logits = self.classify(model, losses.mix(embedded, partner, share), lengths)
             else:
                 with self._precision(embedded):
                     logits = model.output(
@@ -210,13 +211,15 @@ class Objective(nn.Module):
             place = torch.searchsorted(self.pool, batch.rows)
             # the average starts at 0: without the division early targets would be too small
             z = self.ensemble[place] / (1 - c.average ** self.visits[place].clamp(min=1))[:, None]
-            return z, (self.visits[place] > 0) & (z.amax(dim=-1) >= c.confidence)
+            kept = (self.visits[place] > 0) & (z.amax(dim=-1) >= c.confidence)
+            return losses.sharpen(z.clamp(min=1e-30).log(), c.temperature), kept
         if c.target == "live":
             logits = self.classify(model, model.embed(batch.ids), batch.lengths)
         else:
             with torch.no_grad():
                 teacher = self.teacher.module.eval() if self.teacher else model
-                logits = self.classify(teacher, teacher.embed(batch.ids), batch.lengths)
+                with evaluating(teacher) if c.view == "virtual" else nullcontext():
+                    logits = self.classify(teacher, teacher.embed(batch.ids), batch.lengths)
         return losses.sharpen(logits, c.temperature), losses.confident(logits, c.confidence)
 
     @torch.no_grad()

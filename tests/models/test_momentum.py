@@ -168,7 +168,7 @@ def test_what_is_pushed_keeps_no_graph_and_no_tie():
         (lambda: MomentumCopy(nn.Linear(1, 1), 1.5), "momentum is 1.5; accepted is a number from 0 to 1 (ESimCSE: 0.995)"),
         (lambda: MomentumCopy(nn.Linear(1, 1), float("nan")),
          "momentum is nan; accepted is a number from 0 to 1 (ESimCSE: 0.995)"),
-        (lambda: MomentumCopy(nn.Linear(1, 1), 0.5, "zeros"), "start is 'zeros'; accepted are 'copy', 'random'"),
+        (lambda: MomentumCopy(nn.Linear(1, 1), 0.5, "zeros"), "momentum encoder: start is 'zeros'; accepted are 'copy', 'random'"),
         (lambda: Queue(0, 2), "queue: size is 0; accepted is a whole number from 1"),
     ],
 )  # fmt: skip

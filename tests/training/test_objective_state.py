@@ -10,8 +10,9 @@ import torch.nn.functional as F
 
 from paperkit import losses
 from paperkit.attacks import perturb, virtual
+from paperkit.terms import TARGETS, Attack, Consistency, Contrast
 from paperkit.training import objective as module
-from paperkit.training.methods import TARGETS, Attack, Consistency, Contrast, Method
+from paperkit.training.methods import Method
 from tests.networks import CLASSES, KINDS, batch, network
 from tests.training.steps import (
     BATCH,
