@@ -215,7 +215,8 @@ class Objective(nn.Module):
             place = torch.searchsorted(self.pool, batch.rows)
             # the average starts at 0: without the division early targets would be too small
             z = self.ensemble[place] / (1 - c.average ** self.visits[place].clamp(min=1))[:, None]
-            return z, (self.visits[place] > 0) & (z.amax(dim=-1) >= c.confidence)
+            kept = (self.visits[place] > 0) & (z.amax(dim=-1) >= c.confidence)
+            return losses.sharpen(z.clamp(min=torch.finfo(z.dtype).tiny).log(), c.temperature), kept
         if c.target == "live":
             logits = self.classify(model, model.embed(batch.ids), batch.lengths)
         else:
