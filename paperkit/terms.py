@@ -13,6 +13,7 @@ RAMPS = ("none", "linear", "gaussian")
 TARGETS = ("current", "live", "label", "ensemble", "teacher")
 VIEWS = ("augmentation", "dropout", "virtual")
 POSITIVES = ("repetition", "dropout", "consert")
+REPETITIONS = ("repetition", "repetition-one")
 STARTS = ("copy", "random")
 MIXUPS = ("none", "embedding", "sentence")
 
@@ -52,6 +53,8 @@ class Attack:
             raise InputError(
                 "attack: a relative epsilon belongs to an example; scope 'matrix' has one norm for the batch"
             )
+        if self.scope == "matrix" and self.kind == "noise":
+            raise InputError("attack: scope is 'matrix'; 'noise' has no gradient to sum, accepted is 'example'")
 
     @property
     def stride(self) -> float:
@@ -84,7 +87,7 @@ class Consistency:
     divergence: str = "kl"
     """``"kl"``, ``"ce"`` or ``"mse"``; see :func:`paperkit.losses.divergence`."""
     temperature: float = 1.0
-    """T_s of the sharpened target; UDA 0.4. 1 leaves it as it is."""
+    """T_s of the sharpened target; UDA 0.4. 1 leaves it as it is, and a ``"label"`` is as sharp as can be."""
     confidence: float = 0.0
     """β: a text whose unsharpened target stays below it does not train; UDA 0.8."""
     divisor: str = "batch"
@@ -106,6 +109,15 @@ class Consistency:
         accept("consistency: ", target=(self.target, TARGETS), view=(self.view, VIEWS), tsa=(self.tsa, TSA),
                 divergence=(self.divergence, DIVERGENCES), divisor=(self.divisor, ("batch", "kept")),
                 ramp=(self.ramp, RAMPS))  # fmt: skip
+        if self.target == "label" and (self.temperature != 1 or self.view == "virtual"):
+            raise InputError(f"consistency: target 'label' is the most probable class of the view; temperature "
+                             f"{self.temperature:g} and view {self.view!r} were given, accepted are 1, and 'augmentation' or "
+                             "'dropout'")  # fmt: skip
+        if self.target == "ensemble" and not 0 <= self.average < 1:
+            raise InputError(f"consistency: average is {self.average:g}; accepted is a share from 0, below 1")
+        vat = self.virtual
+        if vat != Attack(epsilon=vat.epsilon, relative=vat.relative, steps=vat.steps):
+            raise InputError(f"consistency: virtual is {vat}; of an attack it has epsilon, relative and steps alone")
 
 
 @dataclass(frozen=True)
@@ -135,5 +147,6 @@ class Contrast:
 
     def __post_init__(self):
         accept("contrast: ", positive=(self.positive, POSITIVES), start=(self.start, STARTS))
+        accept("contrast: augmentation ", kind=(self.augmentation.kind, REPETITIONS))
         if not 0 < self.weight <= 1:
             raise InputError(f"contrast: weight is {self.weight}; accepted is a share above 0, up to 1")
