@@ -167,12 +167,15 @@ def _noise(embedded: Tensor, inside: Tensor, generator: torch.Generator | None) 
 
 def _gradient(model: nn.Module, losses: Losses, embedded: Tensor) -> Tensor:
     """∇ of every example's loss with respect to its own embeddings; examples do not influence each other."""
-    # cuDNN's recurrent layers have no backward pass in eval mode
-    cudnn = torch.backends.cudnn
-    flags = {"deterministic": cudnn.deterministic, "benchmark": cudnn.benchmark, "allow_tf32": cudnn.allow_tf32}
-    with torch.enable_grad(), cudnn.flags(enabled=cudnn.enabled and model.training, **flags):
-        x = embedded.detach().requires_grad_()
-        return torch.autograd.grad(losses(x).sum(), x)[0]
+    # cuDNN's recurrent layers have no backward pass in eval mode; its flags() would reset all other settings too
+    cudnn, enabled = torch.backends.cudnn, torch.backends.cudnn.enabled
+    cudnn.enabled = enabled and model.training
+    try:
+        with torch.enable_grad():
+            x = embedded.detach().requires_grad_()
+            return torch.autograd.grad(losses(x).sum(), x)[0]
+    finally:
+        cudnn.enabled = enabled
 
 
 def _on_matrix(model, losses, embedded, ids, attack, gradient) -> Tensor:

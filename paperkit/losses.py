@@ -107,8 +107,8 @@ def average(losses: Tensor, kept: Tensor | None = None, divisor: str = "kept") -
         raise InputError(f"divisor is {divisor!r}; accepted are 'kept', 'batch'")
     if kept is None:
         return losses.mean()
-    count = kept.sum() if divisor == "kept" else torch.tensor(len(losses), device=losses.device)
-    return torch.where(kept, losses, 0.0).sum() / count.clamp(min=1)
+    count = kept.sum().clamp(min=1) if divisor == "kept" else max(len(losses), 1)
+    return torch.where(kept, losses, 0.0).sum() / count
 
 
 def sharpen(logits: Tensor, temperature: float) -> Tensor:
@@ -141,7 +141,11 @@ def divergence(logits: Tensor, target: Tensor, kind: str = "kl") -> Tensor:
         return (F.softmax(logits, dim=-1) - target).square().mean(dim=-1)
     accept("loss: ", divergence=(kind, DIVERGENCES))
     cross_entropy = -(target * F.log_softmax(logits, dim=-1)).sum(dim=-1)
-    return cross_entropy if kind == "ce" else cross_entropy + torch.xlogy(target, target).sum(dim=-1)
+    if kind == "ce":
+        return cross_entropy
+    # not xlogy: where a target that takes gradients (Π-Model) underflows to 0, its gradient is 0/0
+    smallest = torch.finfo(target.dtype).tiny
+    return cross_entropy + (target * target.clamp(min=smallest).log()).sum(dim=-1)
 
 
 def entropy(logits: Tensor) -> Tensor:

@@ -92,6 +92,10 @@ class Profile:
 SHORT = ("text", "schedule")
 """Parts whose settings may be named without the part: paper B's."""
 
+FIXED = ("name", "tokens.backbone", "fgm.kind", "fgm.steps", "fgm.step_size", "pgd.kind", "uda.virtual.kind",
+         "uda.virtual.step_size", "uda.virtual.scope")  # fmt: skip
+"""What is no setting: something else says it, or what it belongs to is of one kind, which does not read it."""
+
 COUNTS = ("seeds", "ablation_seeds", "encoder_seeds", "reviews", "tickets", "newswire", "robustness",
           "max_length", "min_count", "vector_size", "window", "vector_epochs",
           "epochs", "batch_size", "threads", "views", "large_seeds", "curve_seeds", "attack_steps", "ratio", "steps")  # fmt: skip
@@ -101,8 +105,9 @@ RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
     "clip": (0, math.inf), "dropout": (0, 0.99), "noise_rates": (0, 0.99), "labelled": (1e-6, 1), "epsilons": (0, math.inf),
     "weight": (0, math.inf), "temperature": (1e-6, math.inf), "confidence": (0, 1), "entropy": (0, math.inf),
     "ramp_length": (1e-6, 1), "average": (0, 1), "momentum": (0, 1), "queue": (0, math.inf), "epsilon": (0, math.inf),
-    "step_size": (1e-9, math.inf),
+    "step_size": (1e-9, math.inf), "augmentation.temperature": (0, math.inf),
 }  # fmt: skip
+"""Smallest and largest value of settings with this last name, or these last two where they differ from the others."""
 CHOICES = {
     "alpha": ("inverse",), "stop_words": ("keep-negations", "literal", "none"), "vocabulary": ("train", "all"),
     "algorithm": ("cbow", "skip-gram"), "select": ("accuracy", "f1_macro", "loss"), "device": ("cpu", "cuda", "auto"),
@@ -154,9 +159,8 @@ def override(profile: Profile, values: dict[str, Any], where: str) -> Profile:
         if path not in known:
             accepted = sorted([*short, *(path for path in known if path.partition(".")[0] not in SHORT)])
             raise InputError(f"{where} sets {given!r}, which is no setting; accepted are {', '.join(accepted)}")
-        name = path.rpartition(".")[2]
         value = _typed(value, known[path], f"{where} sets {given}")
-        _check_range(name, value, f"{where} sets {given}")
+        _check_range(path, value, f"{where} sets {given}")
         *parts, name = path.split(".")
         place = changes
         for part in parts:
@@ -167,10 +171,7 @@ def override(profile: Profile, values: dict[str, Any], where: str) -> Profile:
 
 def settings() -> dict[str, Any]:
     """Every setting with its type: ``"seeds"``, and of parts ``"finetune.epochs"``, ``"uda.augmentation.kind"``."""
-    found = dict(_leaves(Profile))
-    for derived in ("name", "tokens.backbone"):  # backbone_en and backbone_zh say it
-        del found[derived]
-    return found
+    return {path: hint for path, hint in _leaves(Profile) if path not in FIXED}
 
 
 def _leaves(cls: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -222,9 +223,10 @@ def _typed(value: Any, hint: Any, what: str) -> Any:
     raise InputError(f"{what} to {value!r}, of type {type(value).__name__}; accepted is {kinds}")
 
 
-def _check_range(name: str, value: Any, what: str) -> None:
+def _check_range(path: str, value: Any, what: str) -> None:
     """Refuse what would be found out only after minutes of training, or never."""
-    low, high = RANGES.get(name, (-math.inf, math.inf))
+    *_, name = path.split(".")
+    low, high = RANGES.get(".".join(path.split(".")[-2:]), RANGES.get(name, (-math.inf, math.inf)))
     if isinstance(value, str):
         fine = name not in CHOICES or value in CHOICES[name]
     else:

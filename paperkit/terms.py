@@ -14,6 +14,7 @@ RAMPS = ("none", "linear", "gaussian")
 TARGETS = ("current", "live", "label", "ensemble", "teacher")
 VIEWS = ("augmentation", "dropout", "virtual")
 POSITIVES = ("repetition", "dropout", "consert")
+REPETITIONS = ("repetition", "repetition-one")
 STARTS = ("copy", "random")
 MIXUPS = ("none", "embedding", "sentence")
 
@@ -57,9 +58,12 @@ class Attack:
         if not self.epsilon >= 0 or self.steps < 1 or not (self.step_size is None or self.step_size > 0):
             raise InputError(f"attack: epsilon {self.epsilon}, steps {self.steps}, step_size {self.step_size}; accepted are "
                              "epsilon from 0, steps from 1, step_size above 0 or none")  # fmt: skip
-        if self.scope == "matrix" and (self.relative or self.kind == "noise"):
-            raise InputError("attack: a relative epsilon and noise belong to an example; scope 'matrix' has one norm for the "
-                             "batch")  # fmt: skip
+        if self.scope == "matrix" and self.relative:
+            raise InputError(
+                "attack: a relative epsilon belongs to an example; scope 'matrix' has one norm for the batch"
+            )
+        if self.scope == "matrix" and self.kind == "noise":
+            raise InputError("attack: scope is 'matrix'; 'noise' has no gradient to sum, accepted is 'example'")
 
     @property
     def stride(self) -> float:
@@ -92,7 +96,7 @@ class Consistency:
     divergence: str = "kl"
     """``"kl"``, ``"ce"`` or ``"mse"``; see :func:`paperkit.losses.divergence`."""
     temperature: float = 1.0
-    """T_s of the sharpened target; UDA 0.4. 1 leaves it as it is."""
+    """T_s of the sharpened target; UDA 0.4. 1 leaves it as it is, and a ``"label"`` is as sharp as can be."""
     confidence: float = 0.0
     """β: a text whose unsharpened target stays below it does not train; UDA 0.8."""
     divisor: str = "batch"
@@ -118,13 +122,16 @@ class Consistency:
                entropy=(self.entropy, 0, math.inf), temperature=(self.temperature, 1e-6, math.inf),
                confidence=(self.confidence, 0, 1), ramp_length=(self.ramp_length, 1e-6, 1),
                average=(self.average, 0, 0.999999))  # fmt: skip
-        if self.target in ("label", "ensemble") and self.view == "virtual":
-            raise InputError(f"consistency: target {self.target!r} is known only after the view was predicted; view 'virtual' "
-                             "needs it before: accepted are 'current', 'live', 'teacher'")  # fmt: skip
-        if self.target == "label" and self.temperature != 1:
-            raise InputError(
-                "consistency: target 'label' is one class; there is nothing to sharpen, temperature must be 1"
-            )
+        if self.target == "label" and (self.temperature != 1 or self.view == "virtual"):
+            raise InputError(f"consistency: target 'label' is the most probable class of the view; temperature "
+                             f"{self.temperature:g} and view {self.view!r} were given, accepted are 1, and 'augmentation' or "
+                             "'dropout'")  # fmt: skip
+        if self.target == "ensemble" and self.view == "virtual":
+            raise InputError("consistency: target 'ensemble' is not there at a text's first visit, and view 'virtual' needs a "
+                             "target; accepted are 'current', 'live', 'teacher'")  # fmt: skip
+        vat = self.virtual
+        if vat != Attack(epsilon=vat.epsilon, relative=vat.relative, steps=vat.steps):
+            raise InputError(f"consistency: virtual is {vat}; of an attack it has epsilon, relative and steps alone")
 
 
 @dataclass(frozen=True)
@@ -154,5 +161,6 @@ class Contrast:
 
     def __post_init__(self):
         accept("contrast: ", positive=(self.positive, POSITIVES), start=(self.start, STARTS))
+        accept("contrast: augmentation ", kind=(self.augmentation.kind, REPETITIONS))
         within("contrast: ", weight=(self.weight, 1e-6, 1), ratio=(self.ratio, 1, math.inf), queue=(self.queue, 0, math.inf),
                temperature=(self.temperature, 1e-6, math.inf), momentum=(self.momentum, 0, 1))  # fmt: skip

@@ -337,7 +337,7 @@ SIZES = "epsilon from 0, steps from 1, step_size above 0 or none"
         ({"steps": 0}, "attack: epsilon 1.0, steps 0, step_size 0.3; accepted are " + SIZES),
         ({"step_size": 0}, "attack: epsilon 1.0, steps 3, step_size 0; accepted are " + SIZES),
         ({"scope": "matrix", "relative": True},
-         "attack: a relative epsilon and noise belong to an example; scope 'matrix' has one norm for the batch"),
+         "attack: a relative epsilon belongs to an example; scope 'matrix' has one norm for the batch"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_refused(options, sentence):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from paperkit.errors import InputError
-from paperkit.losses import focal, inverse_frequency
+from paperkit.losses import average, divergence, focal, inverse_frequency
 
 GAMMAS = (0, 0.5, 1, 2, 5)
 
@@ -149,3 +149,21 @@ def test_inverse_frequency_of_two_classes_is_lins_alpha():
     assert torch.allclose(focal(logits, labels, 2, weights), focal(logits, labels, 2, 0.25))
     total = [float(focal(torch.zeros(4, 2), labels, 0, weights)[labels == k].sum()) for k in (0, 1)]
     assert total[0] == pytest.approx(total[1]), "both classes pull equally hard"
+
+
+def test_kl_to_a_target_that_takes_gradients_stays_finite_where_it_is_certain():
+    """Π-Model's target is alive: of a class whose probability underflows, q log q has the limit 0, and so has its share."""
+    logits = torch.tensor([[0.0, 200.0, -50.0]], requires_grad=True)
+    prediction = torch.zeros(1, 3, requires_grad=True)
+    loss = divergence(prediction, logits.softmax(dim=-1))
+    loss.sum().backward()
+    assert loss.item() == pytest.approx(math.log(3))
+    assert logits.grad.isfinite().all() and prediction.grad[0].tolist() == pytest.approx([1 / 3, -2 / 3, 1 / 3])
+
+
+@pytest.mark.parametrize(("divisor", "expected"), [("kept", 3.0), ("batch", 1.5)])
+def test_an_average_is_divided_by_what_is_said(divisor, expected):
+    values, kept = torch.tensor([1.0, 7.0, 5.0, 9.0]), torch.tensor([True, False, True, False])
+    assert average(values, kept, divisor).item() == expected
+    assert average(values, ~kept & kept, divisor).item() == 0
+    assert average(values[:0], kept[:0], divisor).item() == 0

@@ -173,8 +173,9 @@ def test_what_is_accepted_here_is_what_is_accepted_where_it_is_used():
     # any folder or name; found or refused when the runs are planned
     free = {"backbone_en", "backbone_zh", "lexicon", "paraphrases", "forward", "backward"}
     # checked by what they are a part of, whose kinds differ
-    free |= {"kind", "unit", "rate", "beams", "relative", "eda_negatives"}
-    assert {*CHOICES, *RANGES} == known - free, "every setting has a range or a list of choices"
+    free |= {"kind", "rate", "beams", "relative", "eda_negatives"}
+    ranges = {name.rpartition(".")[2] for name in RANGES}
+    assert {*CHOICES, *ranges} == known - free, "every setting has a range or a list of choices"
 
 
 @pytest.mark.parametrize(
@@ -196,4 +197,15 @@ def test_what_is_right_only_together_is_set_together():
     both = {"uda.augmentation.kind": "back-translation", "uda.augmentation.paraphrases": "p.tsv"}
     assert load("smoke", overrides=both).uda.augmentation.paraphrases == "p.tsv"
     assert "back-translation needs either" in refused({"uda.augmentation.kind": "back-translation"})
-    assert "accepted are 'fgm', 'pgd'" in refused({"fgm.kind": "cw"})
+    assert "augmentation is 'cw'; accepted are 'tfidf'" in refused({"uda.augmentation.kind": "cw"})
+
+
+def test_the_temperature_of_a_translation_may_be_zero():
+    greedy = {"uda.augmentation.temperature": 0}
+    assert load("smoke", overrides=greedy).uda.augmentation.temperature == 0
+    assert "accepted is a number from 1e-06 up" in refused({"uda.temperature": 0})
+
+
+@pytest.mark.parametrize("name", profiles.FIXED)
+def test_what_nothing_would_read_is_no_setting(name):
+    assert f"sets '{name}', which is no setting" in refused({name: 1})

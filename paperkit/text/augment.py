@@ -50,8 +50,6 @@ class Augmentation:
     """How much, from 0 to 1; None is the kind's value in :data:`RATES`. tfidf: p, the share of words replaced on average.
     repetition: dup_rate, the largest share repeated. EDA's kinds: alpha, above 0, the share of words changed (delete: the
     probability that a word goes)."""
-    unit: str = "word"
-    """What is changed: ``"word"`` alone. Token numbers of an encoder are repeated by :func:`paperkit.text.edits.repeat`."""
     lexicon: str = "embedded"
     """Whose synonyms and antonyms: ``"embedded"`` or ``"public"``; see :func:`paperkit.text.lexicon.lexicon`."""
     paraphrases: str | None = None
@@ -74,8 +72,6 @@ class Augmentation:
         if self.rate is not None and not (_is_number(self.rate) and 0 <= self.rate <= 1
                                           and (self.rate > 0 or lowest == "0 to 1")):  # fmt: skip
             raise InputError(f"rate of augmentation {self.kind!r} is {self.rate!r}; accepted is a share, {lowest}")
-        if self.unit != "word":
-            raise InputError(f"unit is {self.unit!r}; texts are augmented by 'word' (paperkit.text.edits takes tokens)")
         if self.lexicon not in SOURCES:
             raise InputError(f"lexicon is {self.lexicon!r}; accepted are {', '.join(map(repr, SOURCES))}")
         if not (_is_number(self.temperature) and 0 <= self.temperature < math.inf):

@@ -1,12 +1,14 @@
 """What is trained and how long: a model of a table is a set of switches over one loop."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from paperkit.errors import InputError
 from paperkit.terms import MIXUPS, Attack, Consistency, Contrast, accept, within
 
 CLASSIFIERS = ("bilstm", "encoder", "svm", "majority")
+TERMS = ("consistency", "adversarial", "mixup")
+"""What L_UDA is made of beside L_sup."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,18 @@ class Method:
             raise InputError(f"labelled is {self.labelled}; accepted is a share above 0, up to 1")
         if isinstance(self.alpha, str) and self.alpha != "inverse":
             raise InputError(f"alpha is {self.alpha!r}; accepted are 'inverse', a number from 0 to 1, or nothing")
+        if not (self.adversarial_weight >= 0 and self.mixup_alpha > 0):
+            raise InputError(f"adversarial_weight is {self.adversarial_weight}, mixup_alpha {self.mixup_alpha}; accepted are "
+                             "numbers from 0, and above 0")  # fmt: skip
+        unread = {"bilstm": (), "encoder": ("attention", "peephole")}.get(
+            self.classifier, ("attention", "peephole", "gamma", "alpha", *TERMS, "contrast")
+        )
+        unread += TERMS if not self.supervised else ()
+        given = [each.name for each in fields(self) if each.name in unread and getattr(self, each.name) != each.default]
+        if given:
+            alone = "" if self.supervised else " and a contrast of weight 1"
+            raise InputError(f"method {self.name!r} sets {', '.join(given)}, which nothing reads with classifier "
+                             f"{self.classifier!r}{alone}")  # fmt: skip
 
     @property
     def seeded(self) -> bool:
@@ -187,7 +201,8 @@ def relatives(base: Method = BASELINE, uda: Consistency = UDA) -> tuple[Method, 
 
     Their weights are those of their papers, scaled to losses that are means over classes: MSE is small.
     """
-    plain = replace(uda, tsa="none")
+    # what UDA adds is not theirs
+    plain = replace(uda, target="current", tsa="none", temperature=1.0, confidence=0.0)
     large = plain.weight * 10
     fillings = {
         "Pseudo-Label": replace(plain, target="label", view="dropout", divergence="ce", ramp="linear"),
@@ -198,7 +213,7 @@ def relatives(base: Method = BASELINE, uda: Consistency = UDA) -> tuple[Method, 
         "Mean Teacher": replace(plain, target="teacher", divergence="mse", weight=large, ramp="gaussian"),
         "VAT": replace(plain, view="virtual"),
         "UDA": uda,
-        "UDA, no TSA": plain,
+        "UDA, no TSA": replace(uda, tsa="none"),
         "UDA, all of it": uda_full(uda),
         "UDA, cross-entropy": replace(uda, divergence="ce"),
     }
@@ -211,7 +226,7 @@ def relatives(base: Method = BASELINE, uda: Consistency = UDA) -> tuple[Method, 
 
 def uda_full(uda: Consistency) -> Consistency:
     """UDA with everything that paper A's §2.2 describes and its printed loss leaves out: sharpening, mask, TSA."""
-    return replace(uda, temperature=0.4, confidence=0.8, tsa="linear")
+    return replace(uda, target="current", temperature=0.4, confidence=0.8, tsa="linear")
 
 
 def sentence_encoders(base: Method = BASELINE, esimcse: Contrast = ESIMCSE) -> tuple[Method, ...]:

@@ -93,7 +93,8 @@ class Objective(nn.Module):
         Returns:
             0-dimensional tensors: ``loss``; the terms that are on, unweighted: ``sup``, ``cons``, ``adv``, ``sim``; ``ce``,
             the cross-entropy of the labelled texts; ``kept_sup`` and ``kept_cons``, shares that TSA and the confidence mask
-            let train; ``entropy``; ``delta``, the mean norm of the perturbations; ``queue``, how full it is.
+            let train; ``entropy``; ``delta``, the mean norm of the perturbations of the labelled texts that train; ``queue``,
+            how full it is. With mixup ``ce`` is that of the mixtures, against the label of the first text of each.
         """
         method, w = self.method, self.method.supervised
         logs: dict[str, Tensor] = {}
@@ -135,13 +136,17 @@ class Objective(nn.Module):
         if not method.adversarial:
             return logs["sup"]
 
-        # the clean pass has given the first gradient. An example that TSA holds back has none: it is not attacked, and is
-        # left out of L_adv too, which would train what TSA withholds
-        delta = perturb(model, lambda x: classify(x)[1], embedded, batch.inside, method.adversarial,
+        def trained(x: Tensor) -> Tensor:
+            each = classify(x)[1]
+            return each if kept is None else torch.where(kept, each, 0.0)
+
+        # the clean pass has given the first gradient. An example that TSA holds back has none, then or later: it is not
+        # attacked, and is left out of L_adv too, which would train what TSA withholds
+        delta = perturb(model, trained, embedded, batch.inside, method.adversarial,
                         gradient=embedded.grad, ids=batch.ids, generator=self._generator("noise", step.number))  # fmt: skip
         adv = losses.average(classify(model.embed(batch.ids) + delta)[1], kept)
         (w * method.adversarial_weight * adv).backward()
-        logs |= {"adv": adv.detach(), "delta": norms(delta).mean()}
+        logs |= {"adv": adv.detach(), "delta": losses.average(norms(delta), kept)}
         return logs["sup"] + method.adversarial_weight * logs["adv"]
 
     def _mixing(self, model, batch: Batch, y: Tensor, number: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
@@ -212,7 +217,7 @@ class Objective(nn.Module):
             # the average starts at 0: without the division early targets would be too small
             z = self.ensemble[place] / (1 - c.average ** self.visits[place].clamp(min=1))[:, None]
             kept = (self.visits[place] > 0) & (z.amax(dim=-1) >= c.confidence)
-            return losses.sharpen(z.clamp(min=1e-30).log(), c.temperature), kept
+            return losses.sharpen(z.clamp(min=torch.finfo(z.dtype).tiny).log(), c.temperature), kept
         if c.target == "live":
             logits = self.classify(model, model.embed(batch.ids), batch.lengths)
         else:

@@ -112,7 +112,6 @@ def test_the_rate_is_used():
         ({"kind": "delete", "rate": float("nan")}, r"^rate of augmentation 'delete' is nan"),
         ({"kind": "swap", "rate": "much"}, r"^rate of augmentation 'swap' is 'much'"),
         ({"kind": "repetition-one", "rate": 0.3}, r"^rate is 0\.3; augmentation 'repetition-one' has none"),
-        ({"unit": "subword"}, r"^unit is 'subword'; texts are augmented by 'word'"),
         ({"lexicon": "wordnet"}, r"^lexicon is 'wordnet'; accepted are 'embedded', 'public'$"),
         ({"kind": "eda", "paraphrases": "a.csv"}, r"^augmentation 'eda' was given paraphrases or translation models"),
         ({"kind": "back-translation"}, r"^back-translation needs either paraphrases=file, or the two models"),

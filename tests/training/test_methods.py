@@ -5,8 +5,20 @@ from dataclasses import asdict, fields, replace
 import pytest
 
 from paperkit.errors import InputError
+from paperkit.terms import Attack, Consistency, Contrast
+from paperkit.text.augment import Augmentation
 from paperkit.text.prepare import TextOptions
-from paperkit.training.methods import Method, ablations, paper_b, references
+from paperkit.training.methods import (
+    UDA,
+    Method,
+    ablations,
+    paper_a,
+    paper_b,
+    references,
+    relatives,
+    sentence_encoders,
+    uda_full,
+)
 
 
 def differences(one, other) -> set[str]:
@@ -53,8 +65,71 @@ def test_an_ablation_changes_what_it_names():
     [
         ({"classifier": "bert"}, r"^classifier is 'bert'; accepted are 'bilstm', 'encoder', 'svm', 'majority'$"),
         ({"alpha": "balanced"}, r"^alpha is 'balanced'; accepted are 'inverse', a number from 0 to 1, or nothing$"),
+        ({"mixup": "word"}, r"^mixup is 'word'; accepted are 'none', 'embedding', 'sentence'$"),
+        ({"mixup_alpha": 0}, r"^adversarial_weight is 1.0, mixup_alpha 0; accepted are numbers from 0, and above 0$"),
+        ({"adversarial_weight": -1}, r"^adversarial_weight is -1, mixup_alpha 0.4; "),
     ],
 )
 def test_an_unknown_option_is_refused(options, sentence):
     with pytest.raises(InputError, match=sentence):
         Method("mine", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"classifier": "svm", "adversarial": Attack()}, "sets adversarial, which nothing reads with classifier 'svm'"),
+        ({"classifier": "majority", "gamma": 2.0, "contrast": Contrast()}, "sets gamma, contrast, which nothing reads with "
+         "classifier 'majority'"),
+        ({"classifier": "encoder", "peephole": "graves"}, "sets peephole, which nothing reads with classifier 'encoder'"),
+        ({"contrast": Contrast(weight=1), "mixup": "sentence", "consistency": UDA}, "sets consistency, mixup, which nothing "
+         "reads with classifier 'bilstm' and a contrast of weight 1"),
+    ],
+)  # fmt: skip
+def test_a_switch_that_nothing_reads_is_refused(options, sentence):
+    with pytest.raises(InputError, match=f"^method 'mine' {sentence}$"):
+        Method("mine", **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Attack("cw"), r"^attack: kind is 'cw'; accepted are "),
+        (lambda: Attack("noise", scope="matrix"), r"^attack: scope is 'matrix'; 'noise' has no gradient"),
+        (lambda: Consistency(target="label", temperature=0.4), r"^consistency: target 'label' .* temperature 0.4 and view "),
+        (lambda: Consistency(target="label", view="virtual"), r"^consistency: target 'label' .* view 'virtual' were given"),
+        (lambda: Consistency(target="ensemble", average=1), r"^consistency: average is 1; accepted is a share from 0, below"),
+        (lambda: Consistency(virtual=Attack("pgd")), r"^consistency: virtual is .*; of an attack it has epsilon, relative"),
+        (lambda: Consistency(virtual=Attack(step_size=None)), r"^consistency: virtual is "),
+        (lambda: Consistency(virtual=Attack(scope="matrix")), r"^consistency: virtual is "),
+        (lambda: Contrast(augmentation=Augmentation("tfidf")), r"^contrast: augmentation kind is 'tfidf'; accepted are "
+         r"'repetition', 'repetition-one'$"),
+    ],
+)  # fmt: skip
+def test_an_option_that_would_be_ignored_is_refused(make, sentence):
+    with pytest.raises(InputError, match=sentence):
+        make()
+
+
+def test_the_ten_models_are_their_names():
+    for method in paper_a():
+        has = (method.consistency, method.contrast, method.adversarial)
+        assert [each is not None for each in has] == [
+            "UDA" in method.name, "ESimCSE" in method.name, method.name.endswith(("FGM", "PGD"))]  # fmt: skip
+        assert not method.adversarial or method.adversarial.kind.upper() == method.name.rpartition("+")[2]
+        assert method.mixup == "none" and method.supervised == (0.5 if method.contrast else 1)
+
+
+def test_relatives_of_uda_have_none_of_what_uda_adds():
+    fillings = {method.name: method.consistency for method in relatives(uda=uda_full(replace(UDA, target="ensemble")))}
+    for name in ("Pseudo-Label", "Π-Model", "Temporal Ensembling", "Mean Teacher", "VAT"):
+        filling = fillings[name]
+        assert (filling.temperature, filling.confidence, filling.tsa) == (1, 0, "none")
+    assert fillings["UDA, no TSA"] == replace(fillings["UDA"], tsa="none")
+    assert fillings["VAT"].target == fillings["UDA, all of it"].target == "current"
+    for target in ("label", "ensemble", "teacher", "live"):
+        relatives(uda=replace(UDA, target=target))
+
+
+def test_sentence_encoders_train_nothing_else():
+    assert all(not method.supervised and not method.consistency for method in sentence_encoders())
