@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from paperkit import losses
 from paperkit.training import objective as module
-from paperkit.training.methods import Attack, Consistency, Contrast, Method
+from paperkit.training.methods import Contrast, Method
 from tests.networks import KINDS, batch, network
 from tests.training.steps import forget, gradients, logits_of, make_step, naive_sim, objective_of, same
 
@@ -87,7 +87,7 @@ def test_negatives_are_in_the_denominator_and_take_gradient():
 @pytest.mark.parametrize("kind", KINDS)
 def test_with_all_weight_on_it_the_classifier_is_left_alone(kind):
     model = network(kind).train()
-    method = Method("m", consistency=Consistency(), contrast=Contrast(weight=1.0), adversarial=Attack())
+    method = Method("m", contrast=Contrast(weight=1.0))
     objective = objective_of(method, model)
     logged = objective.backward(model, make_step(kind))
     assert set(logged) == {"loss", "sim", "queue"}
