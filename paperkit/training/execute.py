@@ -194,9 +194,8 @@ def gather(
     sizes: dict[str, int] = {}
     if not (method.consistency or method.contrast):
         return data, sizes
-    divided = pools(corpus, 0, train_rows)
-    ours = corpus.table.platform.to_numpy() == train_on if train_on else np.ones(len(corpus), dtype=bool)
-    uda, esimcse = (prepared.usable(rows[ours[rows]]) for rows in (divided.uda, divided.esimcse))
+    divided = pools(corpus, 0, train_rows, platform=train_on)
+    uda, esimcse = prepared.usable(divided.uda), prepared.usable(divided.esimcse)
 
     def versions(rows: np.ndarray, augmentation: Augmentation) -> Iterator[tuple[np.ndarray, list[str]]]:
         for view in range(schedule.views):
