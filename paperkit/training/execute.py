@@ -23,6 +23,7 @@ from paperkit.models.bilstm import BiLSTM
 from paperkit.models.encoder import Encoder
 from paperkit.seeds import derive, numpy_generator
 from paperkit.store import Store, write_atomically
+from paperkit.terms import NEGATIVES
 from paperkit.text.augment import Augmentation, augmented
 from paperkit.text.edits import edit_similarity, rounded
 from paperkit.text.prepare import Prepared, TextOptions, prepare
@@ -218,7 +219,7 @@ def gather(
             made = numbers(versions(esimcse, contrast.augmentation))
             data = replace(data, positives=tuple(_filled(each, prepared.texts, esimcse) for each in made))
         if contrast.eda_negatives:
-            different = [_unlike(corpus, *each) for each in versions(esimcse, Augmentation("eda-negative"))]
+            different = [_unlike(corpus, *each) for each in versions(esimcse, NEGATIVES)]
             sizes["n_negatives"] = sum(len(rows) for rows, _ in different)
             data = replace(data, negatives=numbers(different))
     return data, sizes
