@@ -19,6 +19,7 @@ from paperkit.corpora.corpus import Corpus
 from paperkit.models import backbones
 from paperkit.progress import progress_bar
 from paperkit.store import Store, key
+from paperkit.terms import NEGATIVES
 from paperkit.text.augment import rests_on
 from paperkit.text.prepare import TextOptions, words_identity
 from paperkit.text.tokens import TokenOptions
@@ -75,6 +76,8 @@ class RunSpec:
                 method[type(term).__name__.lower()]["augmentation"] = rests_on(
                     term.augmentation, self.source.load().language
                 )
+        if self.method.contrast and self.method.contrast.eda_negatives:  # which read a lexicon
+            method["negatives"] = rests_on(NEGATIVES, self.source.load().language)
         return {
             "corpus": self.source.load().checksum,
             "train_on": self.train_on,

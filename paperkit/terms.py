@@ -17,6 +17,8 @@ POSITIVES = ("repetition", "dropout", "consert")
 REPETITIONS = ("repetition", "repetition-one")
 STARTS = ("copy", "random")
 MIXUPS = ("none", "embedding", "sentence")
+NEGATIVES = Augmentation("eda-negative")
+"""How paper A's negatives are made."""
 
 
 def accept(where: str, **given: tuple) -> None:

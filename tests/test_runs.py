@@ -14,7 +14,9 @@ from safetensors.numpy import load_file
 from paperkit import code, paths, runs
 from paperkit.runs import RunSpec, Source
 from paperkit.store import Store
+from paperkit.terms import Contrast
 from paperkit.text import words
+from paperkit.text.lexicon import lexicon
 from paperkit.text.prepare import TextOptions
 from paperkit.training import execute
 from paperkit.training.methods import Schedule, paper_b, references
@@ -191,6 +193,23 @@ def test_code_and_numerics_are_in_its_identity(spec, monkeypatch):
     assert fresh() == before
     monkeypatch.setattr(runs, "numerics", lambda device: {"chip": "another"})
     assert fresh() != before
+
+
+def test_the_lexicon_of_negatives_is_in_its_identity(spec, tmp_path, monkeypatch):
+    plain, negative = (
+        replace(spec, method=replace(FOCAL, contrast=Contrast(eda_negatives=each))) for each in (False, True)
+    )
+    before = [replace(each).identity for each in (plain, negative)]
+    shutil.copytree(paths.DATA / "lexicon", tmp_path / "lexicon")
+    shutil.copytree(paths.DATA / "words", tmp_path / "words")
+    with open(tmp_path / "lexicon" / "antonyms_zh.txt", "a", encoding="utf-8") as file:
+        file.write("山顶 | 山脚\n")
+    monkeypatch.setattr(paths, "DATA", tmp_path)
+    lexicon.cache_clear()
+    try:
+        assert replace(plain).identity == before[0] and replace(negative).identity != before[1]
+    finally:
+        lexicon.cache_clear()
 
 
 def test_the_stop_list_is_in_its_identity(spec, tmp_path, monkeypatch):

@@ -50,8 +50,16 @@ class Pools:
         return " and ".join(filter(None, sources))
 
 
-def pools(corpus: Corpus, robustness: int, labelled: ArrayLike | None = None, *, paired: bool = True) -> Pools:
-    """Divide the core texts of a corpus; which text goes where depends on the texts alone, not on their order.
+def pools(
+    corpus: Corpus,
+    robustness: int,
+    labelled: ArrayLike | None = None,
+    *,
+    platform: str | None = None,
+    paired: bool = True,
+) -> Pools:
+    """Divide the core texts of a corpus, or of one of its platforms; which text goes where depends on the texts alone, not
+    on their order.
 
     The unlabelled texts, and training texts that are not in ``labelled``, are halved between UDA and ESimCSE. Where
     there are neither, all training texts are, with their labels hidden.
@@ -66,10 +74,10 @@ def pools(corpus: Corpus, robustness: int, labelled: ArrayLike | None = None, *,
     Raises:
         ValueError: a row of ``labelled`` is not a labelled training row.
     """
-    train, own, dev, test = (corpus.rows(split).index.to_numpy(np.int64)
+    train, own, dev, test = (corpus.rows(split, platform).index.to_numpy(np.int64)
                              for split in ("train", "unlabelled", "dev", "test"))  # fmt: skip
     labelled = train if labelled is None else np.unique(np.asarray(labelled, np.int64))
-    if len(wrong := np.setdiff1d(labelled, corpus.rows("train", core_only=False).index)):
+    if len(wrong := np.setdiff1d(labelled, corpus.rows("train", platform, core_only=False).index)):
         raise ValueError(f"row {wrong[0]} of {corpus.name} is to be trained on and is no training row")
     hidden = np.setdiff1d(train, labelled)
     pool = _shuffled(corpus, np.concatenate([own, hidden]) if len(own) + len(hidden) else labelled, "unlabelled")

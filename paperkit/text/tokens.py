@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -66,12 +67,22 @@ def tokenise(corpus: Corpus, options: TokenOptions, store: Store) -> Tokenised:
     identity = {"corpus": corpus.checksum, "tokeniser": backbone.tokeniser_identity, "max_length": options.max_length,
                 "code": code.digest("paperkit.text.tokens"), "numerics": code.versions("tokenizers", "transformers")}  # fmt: skip
     arrays = load_file(store.get("tokens", identity, build) / "tokens.safetensors")
-    tokeniser, pad, special = backbone.tokeniser()
+    tokeniser, pad, special = _tokeniser(backbone)
     return Tokenised(Encoded(arrays["flat"], arrays["offsets"], pad, special), tokeniser.get_vocab_size(), options)
 
 
+def _tokeniser(backbone: backbones.Backbone):
+    return _loaded(backbone, tuple(backbone.tokeniser_identity.items()))
+
+
+@lru_cache(maxsize=4)
+def _loaded(backbone: backbones.Backbone, identity: tuple):
+    """Kept: a run asks for it once for every version of its texts, and loading it takes a third of a second."""
+    return backbone.tokeniser()
+
+
 def _encode(texts: Sequence[str], options: TokenOptions) -> Encoded:
-    tokeniser, pad, special = backbones.find(options.backbone).tokeniser()
+    tokeniser, pad, special = _tokeniser(backbones.find(options.backbone))
     tokeniser.enable_truncation(options.max_length)
     numbers = [encoding.ids for encoding in tokeniser.encode_batch_fast(texts)]
     offsets = np.zeros(len(numbers) + 1, dtype=np.int64)

@@ -23,6 +23,7 @@ from paperkit.models.bilstm import BiLSTM
 from paperkit.models.encoder import Encoder
 from paperkit.seeds import derive, numpy_generator
 from paperkit.store import Store, write_atomically
+from paperkit.terms import NEGATIVES
 from paperkit.text.augment import Augmentation, augmented
 from paperkit.text.edits import edit_similarity, rounded
 from paperkit.text.prepare import Prepared, TextOptions, prepare
@@ -194,9 +195,8 @@ def gather(
     sizes: dict[str, int] = {}
     if not (method.consistency or method.contrast):
         return data, sizes
-    divided = pools(corpus, 0, train_rows)
-    ours = corpus.table.platform.to_numpy() == train_on if train_on else np.ones(len(corpus), dtype=bool)
-    uda, esimcse = (prepared.usable(rows[ours[rows]]) for rows in (divided.uda, divided.esimcse))
+    divided = pools(corpus, 0, train_rows, platform=train_on)
+    uda, esimcse = prepared.usable(divided.uda), prepared.usable(divided.esimcse)
 
     def versions(rows: np.ndarray, augmentation: Augmentation) -> Iterator[tuple[np.ndarray, list[str]]]:
         for view in range(schedule.views):
@@ -219,7 +219,7 @@ def gather(
             made = numbers(versions(esimcse, contrast.augmentation))
             data = replace(data, positives=tuple(_filled(each, prepared.texts, esimcse) for each in made))
         if contrast.eda_negatives:
-            different = [_unlike(corpus, *each) for each in versions(esimcse, Augmentation("eda-negative"))]
+            different = [_unlike(corpus, *each) for each in versions(esimcse, NEGATIVES)]
             sizes["n_negatives"] = sum(len(rows) for rows, _ in different)
             data = replace(data, negatives=numbers(different))
     return data, sizes

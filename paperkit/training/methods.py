@@ -62,9 +62,6 @@ class Method:
             raise InputError(f"labelled is {self.labelled}; accepted is a share above 0, up to 1")
         if isinstance(self.alpha, str) and self.alpha != "inverse":
             raise InputError(f"alpha is {self.alpha!r}; accepted are 'inverse', a number from 0 to 1, or nothing")
-        if not (self.adversarial_weight >= 0 and self.mixup_alpha > 0):
-            raise InputError(f"adversarial_weight is {self.adversarial_weight}, mixup_alpha {self.mixup_alpha}; accepted are "
-                             "numbers from 0, and above 0")  # fmt: skip
         unread = {"bilstm": (), "encoder": ("attention", "peephole")}.get(
             self.classifier, ("attention", "peephole", "gamma", "alpha", *TERMS, "contrast")
         )
@@ -202,7 +199,7 @@ def relatives(base: Method = BASELINE, uda: Consistency = UDA) -> tuple[Method, 
     Their weights are those of their papers, scaled to losses that are means over classes: MSE is small.
     """
     # what UDA adds is not theirs
-    plain = replace(uda, target="current", tsa="none", temperature=1.0, confidence=0.0)
+    plain = replace(uda, target="current", view="augmentation", tsa="none", temperature=1.0, confidence=0.0)
     large = plain.weight * 10
     fillings = {
         "Pseudo-Label": replace(plain, target="label", view="dropout", divergence="ce", ramp="linear"),

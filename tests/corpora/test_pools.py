@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paperkit.corpora.corpus import CONTRADICTING, Corpus, assemble
+from paperkit.corpora.corpus import CONTRADICTING, Corpus, assemble, normalise
 from paperkit.corpora.pools import pools
 from paperkit.training.execute import labelled_rows
 
@@ -121,3 +121,33 @@ def test_only_training_rows_may_be_trained_on(split):
     row = corpus.rows(split).index[0]
     with pytest.raises(ValueError, match=f"row {row} of made is to be trained on and is no training row"):
         pools(corpus, 5, [corpus.rows("train").index[0], row])
+
+
+def test_a_platform_is_divided_by_itself():
+    corpus = made([0, 1] * 60)
+    table = corpus.table.assign(platform=np.where(np.arange(len(corpus)) % 3, "large", "small"))
+    corpus = replace(corpus, table=table)
+    mine = corpus.rows("train", "small").index.to_numpy()
+    parts = pools(corpus, 5, mine, platform="small")
+    assert parts.reused, "what others were trained on is no text of this platform"
+    assert set(parts.uda) | set(parts.esimcse) == set(parts.labelled) == set(mine) and len(parts.esimcse)
+    assert all((table.platform.iloc[getattr(parts, name)] == "small").all() for name in PARTS)
+    with pytest.raises(ValueError, match="is no training row"):
+        pools(corpus, 5, corpus.rows("train", "large").index, platform="small")
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(-1, 2), st.sampled_from(["train", "dev", "test", "unlabelled"])),
+                min_size=1, max_size=60))  # fmt: skip
+@settings(max_examples=50)
+def test_no_text_of_dev_or_test_is_in_a_pool_however_it_is_written(rows):
+    """The same text may be given in several splits, labelled here and unlabelled there."""
+    table = pd.DataFrame(rows, columns=["text", "label", "split"])
+    table["text"] = [f"{'Same' if n % 2 else 'SAME'} words{'!' * (n % 3)} {text}" for n, text in enumerate(table.text)]
+    table["id"] = [f"t:{n}" for n in range(len(table))]
+    corpus = assemble("made", table, ("a", "b", "c"), "en")
+    train = corpus.rows("train")
+    for labelled in (None, train.index[train.label >= 0][:3]):
+        parts = pools(corpus, 5, labelled)
+        held_out = {normalise(text) for text in corpus.table.text.iloc[np.concatenate([parts.dev, parts.test])]}
+        for name in ("labelled", "uda", "esimcse"):
+            assert not held_out & {normalise(text) for text in corpus.table.text.iloc[getattr(parts, name)]}

@@ -14,7 +14,7 @@ from paperkit.corpora.corpus import assemble
 from paperkit.errors import InputError
 from paperkit.models import backbones
 from paperkit.text.batches import collate
-from paperkit.text.tokens import TokenOptions, tokenise
+from paperkit.text.tokens import Tokenised, TokenOptions, tokenise
 from tests.encoders import POSITIONS, SAVE
 
 TEXTS = (
@@ -133,3 +133,19 @@ def test_a_length_that_the_encoder_cannot_take_is_refused(folder, corpus, store,
     ):
         tokenise(corpus, TokenOptions(str(folder), max_length), store)
     assert not store.root.exists()
+
+
+def test_a_tokeniser_is_loaded_once_and_again_when_its_files_change(tmp_path, monkeypatch):
+    folder = SAVE["bert"](tmp_path / "bert")
+    loads = []
+    original = backbones.Backbone.tokeniser
+    monkeypatch.setattr(backbones.Backbone, "tokeniser", lambda self: loads.append(self.name) or original(self))
+    for max_length in (5, 12, 5):
+        tokens = Tokenised(None, 0, TokenOptions(str(folder), max_length)).encode(TEXTS)
+        expected = [plain(folder, text, max_length) for text in TEXTS]
+        assert [tokens[row].tolist() for row in range(len(TEXTS))] == expected
+    assert loads == [str(folder)]
+    file = folder / "tokenizer.json"
+    file.write_text(file.read_text().replace("山", "川"))
+    Tokenised(None, 0, TokenOptions(str(folder), 5)).encode(TEXTS)
+    assert loads == [str(folder)] * 2
