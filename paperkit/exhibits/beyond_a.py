@@ -28,6 +28,11 @@ def trained_sizes(source: Source) -> np.ndarray:
     return np.bincount(table.label[(table.split == "train") & (table.label >= 0)], minlength=source.load().n_classes)
 
 
+def seed_of(run: Run) -> int | str:
+    """The seed of a run; empty where another one gives the same result."""
+    return run.spec.seed if run.spec.method.seeded else ""
+
+
 def runs_of(study: Study) -> dict[tuple[Source, str], list[Run]]:
     """The runs of Table 3."""
     every = study.ten_specs()
@@ -99,7 +104,7 @@ def frequency(study: Study) -> Content:
                 mine = np.isin(labels, classes)
                 right = logits.argmax(axis=1)[mine] == labels[mine]
                 rows.append({"data": study.name, "corpus": source.load().name, "model": model, "bin": number, "sizes": name,
-                             "classes": len(classes), "n_test": int(mine.sum()), "seed": run.spec.seed,
+                             "classes": len(classes), "n_test": int(mine.sum()), "seed": seed_of(run),
                              "accuracy": right.mean() if len(right) else np.nan})  # fmt: skip
     rows = pd.DataFrame(rows)
     keys = ["corpus", "bin", "sizes", "classes", "n_test", "model"]
@@ -163,7 +168,7 @@ def siblings(study: Study) -> Content:
         for run in found:
             _, labels, logits = run.on(None)
             shares = np.bincount(related[labels, logits.argmax(axis=1)], minlength=4) / len(labels)
-            rows.append({"data": study.name, "corpus": source.load().name, "model": model, "seed": run.spec.seed,
+            rows.append({"data": study.name, "corpus": source.load().name, "model": model, "seed": seed_of(run),
                          "n_test": len(labels), **dict(zip(RELATIONS, shares, strict=True))})  # fmt: skip
     rows = pd.DataFrame(rows)
     table = summarise(rows, ["corpus", "model"], list(RELATIONS))
