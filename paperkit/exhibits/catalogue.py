@@ -1,3 +1,13 @@
 """Imports every module that registers exhibits."""
 
-from paperkit.exhibits import beyond_b, data, data_a, encoder, paper_a, paper_b  # noqa: F401
+from paperkit.exhibits import (  # noqa: F401
+    adversarial,
+    beyond_a,
+    beyond_b,
+    data,
+    data_a,
+    encoder,
+    paper_a,
+    paper_b,
+    robustness,
+)

@@ -1,0 +1,228 @@
+"""What Table 3 leaves open: which differences are real, rare classes, siblings, wrong labels (05_adversarial)."""
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from paperkit.evaluate import statistics
+from paperkit.exhibits import style
+from paperkit.exhibits.adversarial import nothing
+from paperkit.exhibits.data import shortened
+from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.paper_a import CORRECTION, NOTEBOOK, per_seed
+from paperkit.exhibits.paper_b import readable, summarise
+from paperkit.exhibits.style import drawable, label
+from paperkit.exhibits.tables import with_interval
+from paperkit.runs import Run, Source
+from paperkit.study import Study
+
+COMPARED = {"accuracy": "Δ accuracy", "f1_macro": "Δ macro-F1", "manual_accuracy": "Δ manual accuracy"}
+FAMILIES = ("Baseline", "UDA", "UDA+ESimCSE")
+"""What adversarial training is added to."""
+BINS = 4
+
+
+def trained_sizes(source: Source) -> np.ndarray:
+    """Labelled training texts of each class, ``(K,)``."""
+    table = source.load().table
+    return np.bincount(table.label[(table.split == "train") & (table.label >= 0)], minlength=source.load().n_classes)
+
+
+def seed_of(run: Run) -> int | str:
+    """The seed of a run; empty where another one gives the same result."""
+    return run.spec.seed if run.spec.method.seeded else ""
+
+
+def runs_of(study: Study) -> dict[tuple[Source, str], list[Run]]:
+    """The runs of Table 3."""
+    every = study.ten_specs()
+    study.get([spec for specs in every.values() for spec in specs])
+    return {key: study.get(specs) for key, specs in every.items()}
+
+
+# --- differences -----------------------------------------------------------------------------------------------------
+
+
+@exhibit("x_table_3_differences", NOTEBOOK, "Which differences in Table 3 are more than chance: paired over seeds.",
+         "表3中的差异是否显著：按随机种子配对检验")  # fmt: skip
+def differences(study: Study) -> Content:
+    """Each model against Baseline, then PGD against FGM in each family; Holm over all tests of the table."""
+    rows, used = per_seed(study, [method.name for method in study.ten])
+    names = [method.name for method in study.ten if method.name != "Baseline"]
+    pairs = [(name, "Baseline") for name in names] + [(f"{family}+PGD", f"{family}+FGM") for family in FAMILIES]
+    lines = []
+    for corpus, group in rows.groupby("corpus", sort=False):
+        by_model = {model: each.sort_values("seed") for model, each in group.groupby("model", sort=False)}
+        for a, b in pairs:
+            line = {"corpus": corpus, "model_a": a, "model_b": b, "n_seeds": len(by_model[a])}
+            for metric in COMPARED:
+                test = statistics.paired_t(by_model[a][metric], by_model[b][metric])
+                line |= {f"{metric}_difference": test.difference, f"{metric}_low": test.low, f"{metric}_high": test.high,
+                         f"{metric}_p": test.p, f"{metric}_p_holm": np.nan}  # fmt: skip
+            lines.append(line)
+    table = pd.DataFrame(lines)
+    p = [f"{metric}_p" for metric in COMPARED]
+    table[[f"{name}_holm" for name in p]] = statistics.holm(table[p].to_numpy().ravel()).reshape(-1, len(p))
+    shown = table[["corpus", "model_a", "model_b", "n_seeds"]].copy()
+    for metric, title in COMPARED.items():
+        if table[f"{metric}_difference"].isna().all():
+            continue
+        parts = zip(*(table[f"{metric}_{part}"] for part in ("difference", "low", "high")), strict=True)
+        shown[title] = [with_interval(*part) for part in parts]
+        shown[f"p, Holm ({title[2:]})"] = ["n/a" if np.isnan(p) else "< .001" if p < 0.001 else f"{p:.3f}"
+                                           for p in table[f"{metric}_p_holm"]]  # fmt: skip
+    tests = int(table[p].notna().sum().sum())
+    note = (f"model_a − model_b with the 95 % t interval of the paired difference. Holm's correction is over all {tests} tests of "
+            "this table. Two seeds can hardly show anything: their t quantile is 12.7.")  # fmt: skip
+    if table.n_seeds.max() > 2:
+        note = note.rpartition(" Two seeds")[0]
+    return Content(table, used, shown, rows, note=note)
+
+
+# --- rare classes ----------------------------------------------------------------------------------------------------
+
+
+def frequency_bins(sizes: np.ndarray, tested: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """The classes that are tested, in up to four groups of about as many, rare ones first; classes of equal size stay
+    together. Each as its range of sizes and its classes."""
+    there = np.unique(tested)
+    edges = np.unique(np.quantile(sizes[there], np.linspace(0, 1, BINS + 1)[1:-1], method="lower"))
+    group = np.searchsorted(edges, sizes[there], side="left")
+    found = [there[group == number] for number in np.unique(group)]
+    return [(f"{sizes[k].min()}–{sizes[k].max()}" if np.ptp(sizes[k]) else str(sizes[k].min()), k) for k in found]
+
+
+@exhibit("x_frequency", NOTEBOOK, "Accuracy by how many training texts a class has.", "按类别频率的准确率")
+def frequency(study: Study) -> Content:
+    every = runs_of(study)
+    rows = []
+    for (source, model), found in every.items():
+        tested = found[0].on(None)[1]
+        for number, (name, classes) in enumerate(frequency_bins(trained_sizes(source), tested)):
+            for run in found:
+                _, labels, logits = run.on(None)
+                mine = np.isin(labels, classes)
+                right = logits.argmax(axis=1)[mine] == labels[mine]
+                rows.append({"data": study.name, "corpus": source.load().name, "model": model, "bin": number, "sizes": name,
+                             "classes": len(classes), "n_test": int(mine.sum()), "seed": seed_of(run),
+                             "accuracy": right.mean() if len(right) else np.nan})  # fmt: skip
+    rows = pd.DataFrame(rows)
+    keys = ["corpus", "bin", "sizes", "classes", "n_test", "model"]
+    table = summarise(rows, keys, ["accuracy"])
+    corpora = list(dict.fromkeys(rows.corpus))
+    figure, axes = plt.subplots(len(corpora), 1, figsize=(style.PAGE, 2.1 * len(corpora) + 0.6), squeeze=False)
+    models = list(dict.fromkeys(rows.model))
+    for axis, corpus in zip(axes[:, 0], corpora, strict=True):
+        mine = table[table.corpus == corpus]
+        for place, model in enumerate(models):
+            line, look = mine[mine.model == model], style.look(model)
+            at = line.bin + (place - (len(models) - 1) / 2) * 0.8 / len(models)
+            axis.vlines(at, line.accuracy_low.clip(lower=0), line.accuracy_high.clip(upper=1), color=look.color, lw=1)
+            axis.plot(at, line.accuracy_mean, look.marker, color=look.color, label=model)
+        bins = mine.drop_duplicates("bin")
+        axis.set_xticks(
+            bins.bin,
+            [f"{s} ({c} classes, n = {n})" for s, c, n in zip(bins.sizes, bins.classes, bins.n_test, strict=True)],
+        )
+        axis.set(
+            xlim=(-0.5, len(bins) - 0.5),
+            ylim=(-0.02, 1.02),
+            title=drawable(shortened(corpus), "corpus"),
+            ylabel=label("accuracy", "准确率"),
+        )
+        axis.tick_params(axis="x", length=0)
+    axes[-1, 0].set_xlabel(label("labelled training texts of a class (in the corpus)", "类别的训练文本数"))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    note = (f"The classes that are tested, in up to {BINS} groups of about as many classes; n: test texts of the group. "
+            f"Bars: 95 % t intervals over {table.n_seeds.max()} seeds, cut at 0 and 1.")  # fmt: skip
+    return Content(figure, [run for found in every.values() for run in found], per_seed=rows, numbers=table, note=note)
+
+
+# --- siblings --------------------------------------------------------------------------------------------------------
+
+RELATIONS = {"right": ("right", "正确"), "sibling": ("wrong, same parent", "同父节点"),
+             "relative": ("wrong, same first step", "同一级"), "stranger": ("wrong, elsewhere", "其他")}  # fmt: skip
+
+
+def relations(names: tuple[str, ...]) -> np.ndarray:
+    """How any two labels are related, ``(K, K)``: number of the entry of :data:`RELATIONS`."""
+    parents = np.array([name.rpartition("/")[0] for name in names], dtype=object)
+    firsts = np.array([name.partition("/")[0] for name in names], dtype=object)
+    found = np.full((len(names), len(names)), 3)
+    found[firsts[:, None] == firsts] = 2
+    found[parents[:, None] == parents] = 1
+    np.fill_diagonal(found, 0)
+    return found
+
+
+@exhibit("x_siblings", NOTEBOOK, "Where errors fall in the label tree.", "错误在标签树中的位置")
+def siblings(study: Study) -> Content:
+    every = {
+        key: runs for key, runs in runs_of(study).items() if any("/" in name for name in key[0].load().label_names)
+    }
+    if not every:
+        return nothing("no corpus here has a label tree")
+    rows = []
+    for (source, model), found in every.items():
+        related = relations(source.load().label_names)
+        for run in found:
+            _, labels, logits = run.on(None)
+            shares = np.bincount(related[labels, logits.argmax(axis=1)], minlength=4) / len(labels)
+            rows.append({"data": study.name, "corpus": source.load().name, "model": model, "seed": seed_of(run),
+                         "n_test": len(labels), **dict(zip(RELATIONS, shares, strict=True))})  # fmt: skip
+    rows = pd.DataFrame(rows)
+    table = summarise(rows, ["corpus", "model"], list(RELATIONS))
+    corpora = list(dict.fromkeys(rows.corpus))
+    figure, axes = plt.subplots(1, len(corpora), figsize=(style.PAGE, 3.2), squeeze=False, sharey=True)
+    for axis, corpus in zip(axes[0], corpora, strict=True):
+        mine = table[table.corpus == corpus]
+        left, at = np.zeros(len(mine)), np.arange(len(mine))
+        for number, (part, names) in enumerate(RELATIONS.items()):
+            width = mine[f"{part}_mean"].to_numpy()
+            axis.barh(at, width, left=left, color=("#D9D9D9", style.RED, style.ORANGE, style.BLUE)[number],
+                      hatch=("", "///", "..", "")[number], edgecolor="white", linewidth=0.4, label=label(*names, " "))  # fmt: skip
+            left += width
+            if part == "sibling":
+                right = mine.right_mean.to_numpy()
+                bounds = [right + mine[f"sibling_{end}"].to_numpy() for end in ("low", "high")]
+                axis.hlines(at, *(bound.clip(0, 1) for bound in bounds), color=style.INK, lw=0.8)
+        axis.set_yticks(at, mine.model)
+        axis.set(ylim=(len(mine) - 0.5, -0.5), xlim=(0, 1), title=drawable(shortened(corpus), "corpus"),
+                 xlabel=label("share of the test texts", "测试文本占比"))  # fmt: skip
+        axis.grid(False)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    note = (f"n = {rows.n_test.max():,} test texts, mean over {table.n_seeds.max()} seeds; the thin line is the 95 % t interval of "
+            "the share of sibling errors. Shares are of all texts: Table 3's sibling_confusion is a share of the errors, which can "
+            "rise while there are fewer of them.")  # fmt: skip
+    return Content(figure, [run for found in every.values() for run in found], per_seed=rows, numbers=table, note=note)
+
+
+# --- wrong labels ----------------------------------------------------------------------------------------------------
+
+
+@exhibit("x_wrong_labels", NOTEBOOK, "Test texts whose label is wrong: what models predict for them.",
+         "标签错误的测试文本：模型预测真值、重复错误标签或两者皆非")  # fmt: skip
+def wrong_labels(study: Study) -> Content:
+    rows, used = per_seed(study)
+    wrong, unknown = {}, []
+    for source in study.large:
+        corpus = source.load()
+        test = corpus.rows("test")
+        if (test.truth < 0).all():
+            unknown.append(f"{corpus.name}: n/a, nobody knows the true labels.")
+        elif not (number := int(((test.truth >= 0) & (test.truth != test.label)).sum())):
+            unknown.append(f"{corpus.name}: n/a, no label is known to be wrong.")
+        else:
+            wrong[corpus.name] = number
+    metrics = [*CORRECTION, "accuracy", "manual_accuracy"]
+    keys = ["corpus", "model", "n_wrong"]
+    if not wrong:
+        columns = [*keys, "n_seeds", *(f"{m}_{part}" for m in metrics for part in ("mean", "low", "high"))]
+        return Content(pd.DataFrame(columns=columns), used, pd.DataFrame({"result": ["n/a"]}), note=" ".join(unknown))
+    rows = rows[rows.corpus.isin(list(wrong))].copy()
+    rows.insert(3, "n_wrong", rows.corpus.map(wrong))
+    table = summarise(rows, keys, metrics)
+    note = " ".join(["Of the n_wrong test texts whose label is not the truth: predicted as the truth, as the wrong label again, or "
+                     "as something else. Mean and 95 % t interval over seeds. manual_accuracy is accuracy against the truth.",
+                     *unknown])  # fmt: skip
+    return Content(table, used, readable(table, keys, metrics), rows, note=note)

@@ -1,0 +1,292 @@
+"""Notebooks 05 and 06 on somebody's table: every number recomputed from the runs, nothing quoted, nothing computed twice."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from matplotlib import pyplot
+
+from paperkit import attacks
+from paperkit.corpora.pools import pools
+from paperkit.evaluate import projection, statistics
+from paperkit.exhibits import adversarial, beyond_a, robustness
+from paperkit.exhibits.exhibit import REGISTRY, Content, find, show
+from paperkit.exhibits.tables import to_csv
+from paperkit.store import Store
+from paperkit.study import Study
+from tests.exhibits.conftest import ROOMS
+from tests.small import SETTINGS, tickets, write_csv
+
+find("a_table_3")
+MINE = sorted(name for name, item in REGISTRY.items() if item.notebook in ("05_adversarial", "06_robustness"))
+SIZES = {"it/billing": 50, "it/network": 40, "other": 30}
+OVERRIDES = SETTINGS | {"large_seeds": 2, "robustness": 14, "epsilons": [0.2, 0.6], "finetune.batch_size": 16,
+                        "finetune.learning_rate": 5e-3, "finetune.head_learning_rate": 2e-2}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def _made(tmp_path_factory) -> tuple[Path, Study, dict[str, Content]]:
+    root = tmp_path_factory.mktemp("adversarial")
+    table = write_csv(root / "calls.csv", ("text", "label"), tickets(SIZES))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAPERKIT_HEADLESS", "1")
+        for room in ROOMS:
+            patch.setenv(f"PAPERKIT_{room}", str(root / room.lower()))
+        study = Study(str(table), "smoke", overrides=OVERRIDES, workers=1)
+        made = {name: find(name).make(study) for name in MINE}
+        show(study, "a_table_4")
+        pyplot.close("all")
+        return root, study, made
+
+
+@pytest.fixture
+def made(_made, monkeypatch) -> tuple[Study, dict[str, Content]]:
+    root, study, contents = _made
+    for room in ROOMS:
+        monkeypatch.setenv(f"PAPERKIT_{room}", str(root / room.lower()))
+    return study, contents
+
+
+def rows_of(study: Study, file: str) -> list[dict[str, str]]:
+    with (study.folder / file).open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def runs_of(study: Study, model: str):
+    return study.get(study.ten_specs()[study.source, model])
+
+
+def test_no_exhibit_holds_a_text(made):
+    study, contents = made
+    texts = [text[:25] for text in study.corpus.table.text]
+    for name, content in contents.items():
+        tables = (content.body, content.display, content.numbers, content.per_seed)
+        said = content.note + "".join(to_csv(each) for each in tables if isinstance(each, pd.DataFrame))
+        assert not content.quotes and not any(text in said for text in texts), name
+
+
+def test_attacks_are_computed_once(made, monkeypatch):
+    study, _ = made
+    entries = list((study.store.root / "attacks").iterdir())
+    assert len(entries) == 10 * 2 + 6 * 2, "every run once, and those of Table 4 on an independent draw"
+    monkeypatch.setattr("paperkit.evaluate.robustness.perturbed", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr("paperkit.evaluate.projection.placed", lambda *_: pytest.fail("computed again"))
+    for name in ("a_fig_3", "a_table_4"):
+        find(name).make(study)
+    pyplot.close("all")
+
+
+# --- 05 --------------------------------------------------------------------------------------------------------------
+
+
+def test_table_1_takes_the_steps_that_training_takes(made):
+    study, contents = made
+    chosen = adversarial.example(study)
+    victim, run = chosen.victim, chosen.run
+    rows, labels, logits = run.on(None)
+    place = rows.tolist().index(chosen.row)
+    clean = F.cross_entropy(torch.tensor(logits[place]), torch.tensor(labels[place])).item()
+    table = contents["a_table_1"].body
+    assert table.loss[0] == pytest.approx(clean, rel=1e-3)
+    for name, attack in adversarial.settings(study).items():
+        delta = attacks.perturb(victim.network, victim.losses, victim.embedded, victim.batch.inside, attack)
+        mine = table[table.attack.str.startswith(f"{name} (")]
+        assert len(mine) == (attack.steps if attack.kind == "pgd" else 1) + 1
+        assert mine.delta.iloc[-1] == pytest.approx(delta.norm().item(), rel=1e-4)
+        assert mine.loss.iloc[-1] == pytest.approx(victim.losses(victim.embedded + delta).item(), rel=1e-3)
+    assert "yes" not in set(table[table.attack.str.startswith("PGD (")].projected), (
+        "the community's budget stays inside"
+    )
+    assert "yes" in set(table[table.attack.str.startswith("PGD, equal")].projected)
+
+
+def test_differences_are_paired_by_seed(made):
+    study, contents = made
+    table = contents["x_table_3_differences"].body.set_index(["model_a", "model_b"])
+    assert len(table) == 9 + 3
+    for a, b in (("UDA+ESimCSE+PGD", "Baseline"), ("UDA+PGD", "UDA+FGM")):
+        scores = [[(logits.argmax(1) == labels).mean() for _, labels, logits in (run.on(None) for run in runs_of(study, m))]
+                  for m in (a, b)]  # fmt: skip
+        test = statistics.paired_t(*scores)
+        assert table.accuracy_difference[a, b] == pytest.approx(test.difference)
+        assert table.accuracy_low[a, b] == pytest.approx(test.low, nan_ok=True)
+    p = table[["accuracy_p", "f1_macro_p"]].to_numpy().ravel()
+    assert np.allclose(
+        table[["accuracy_p_holm", "f1_macro_p_holm"]].to_numpy().ravel(), statistics.holm(p), equal_nan=True
+    )
+    assert (
+        table.manual_accuracy_difference.isna().all()
+        and "Δ manual accuracy" not in contents["x_table_3_differences"].display
+    )
+
+
+def test_classes_of_equal_size_are_in_one_bin():
+    sizes = np.array([5, 1, 1, 1, 9, 2, 0, 30])
+    tested = np.array([0, 0, 1, 2, 3, 4, 5, 7])
+    bins = beyond_a.frequency_bins(sizes, tested)
+    assert [(name, classes.tolist()) for name, classes in bins] == [
+        ("1", [1, 2, 3]),
+        ("2", [5]),
+        ("5", [0]),
+        ("9–30", [4, 7]),
+    ]
+    assert [name for name, _ in beyond_a.frequency_bins(np.array([8, 8]), np.array([0, 1]))] == ["8"]
+
+
+def test_accuracy_by_frequency_adds_up(made):
+    study, contents = made
+    table = contents["x_frequency"].numbers
+    for model in ("UDA", "TF-IDF + SVM"):
+        mine = table[table.model == model]
+        right = [
+            (logits.argmax(1) == labels).sum() for _, labels, logits in (run.on(None) for run in runs_of(study, model))
+        ]
+        assert (mine.accuracy_mean * mine.n_test).sum() == pytest.approx(np.mean(right))
+        assert mine.classes.sum() == 3
+
+
+def test_relations_in_the_tree():
+    related = beyond_a.relations(("a/x/1", "a/x/2", "a/y/1", "b", "c"))
+    assert related[0].tolist() == [0, 1, 2, 3, 3] and related[3].tolist() == [3, 3, 3, 0, 1], (
+        "leaves of the first level are siblings"
+    )
+
+
+def test_sibling_errors_agree_with_table_3(made):
+    _, contents = made
+    shares = contents["x_siblings"].per_seed.set_index(["model", "seed"])
+    scores = contents["a_table_3"].per_seed.set_index(["model", "seed"])
+    assert np.allclose(shares[list(beyond_a.RELATIONS)].sum(axis=1), 1)
+    for key in shares.index:
+        assert shares.right[key] == pytest.approx(scores.accuracy[key])
+        wrong = 1 - shares.right[key]
+        expected = shares.sibling[key] / wrong if wrong else math.nan
+        assert expected == pytest.approx(scores.sibling_confusion[key], nan_ok=True)
+
+
+def test_what_these_data_do_not_allow_is_said(made):
+    study, contents = made
+    assert contents["x_wrong_labels"].note == f"{study.corpus.name}: n/a, nobody knows the true labels."
+    assert contents["a_fig_5"].note == "n/a: one corpus only."
+
+
+def test_spread_is_of_the_raw_logits(made):
+    study, contents = made
+    table = contents["a_fig_3"].numbers.set_index("model")
+    expected = [run.on(None)[2].astype(float).std(axis=1).mean() for run in runs_of(study, "UDA+FGM")]
+    assert table.spread_mean["UDA+FGM"] == pytest.approx(np.mean(expected)) and len(table) == 10
+    n = len(study.corpus.rows("test"))
+    assert f"calls: {n} and {n}" in contents["a_fig_3"].note
+
+
+def test_losses_are_those_of_the_steps(made):
+    study, contents = made
+    table = contents["a_fig_4"].numbers
+    runs = runs_of(study, "Baseline+PGD")
+    for term in ("loss", "sup", "ce"):
+        mine = table[(table.model == "Baseline+PGD") & (table.term == term)]
+        steps = np.stack([adversarial.smooth(run.steps[term].to_numpy(), max(1, len(run.steps) // 20)) for run in runs])
+        assert np.allclose(mine.smoothed, steps.mean(axis=0)[mine.step - 1])
+    assert set(contents["a_fig_4"].per_seed.term) == {"loss", "sup", "ce"}
+
+
+def test_smooth_and_steadiness():
+    assert adversarial.smooth(np.array([1.0, 2, 6, 3]), 3).tolist() == [1.5, 3, 11 / 3, 4.5]
+    falling = adversarial.steadiness(np.array([8.0, 6, 4, 2, 1]))
+    assert falling["steps_to_half"] == 3
+    assert falling["sd_of_changes"] == pytest.approx(np.std([-2, -2, -2, -1], ddof=1))
+    assert math.isnan(adversarial.steadiness(np.array([2.0, 2.0]))["steps_to_half"])
+
+
+def test_a_map_is_drawn_once_and_alike(tmp_path, monkeypatch):
+    store, vectors = Store(tmp_path), np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)
+    first = projection.tsne([vectors, vectors[:8]], 2, store, 1)
+    assert [places.shape for places in first] == [(12, 2), (8, 2)]
+    assert np.array_equal(first[0], projection.placed(vectors, 2))
+    assert projection.placed(vectors, 64).shape == (12, 64), "more components than texts or classes, as in the paper"
+    monkeypatch.setattr(projection, "placed", lambda *_: pytest.fail("computed again"))
+    assert np.array_equal(projection.tsne([vectors], 2, store, 1)[0], first[0])
+
+
+# --- 06 --------------------------------------------------------------------------------------------------------------
+
+
+def test_table_4_keeps_its_contract(made):
+    study, _ = made
+    rows = rows_of(study, "a_table_4.csv")
+    assert list(rows[0]) == ["corpus", "model", "attack", "epsilon", "n_seeds", "sa_mean", "sa_low", "sa_high", "ra_mean",
+                             "ra_low", "ra_high"]  # fmt: skip
+    found = [(row["model"], row["attack"]) for row in rows]
+    crossed = [(f"{family}+{trained}", kind) for family in ("Baseline", "UDA", "UDA+ESimCSE") for trained, kind in
+               (("FGM", "pgd"), ("PGD", "fgm"))]  # fmt: skip
+    assert found[:12] == [pair for model, kind in crossed for pair in ((model, kind), (model.rpartition("+")[0], kind))]
+    assert found[12:] == [(model, f"{kind}, other texts") for model, kind in crossed]
+    assert {(row["epsilon"], row["n_seeds"]) for row in rows} == {("0.2", "2")}
+
+
+def test_standard_accuracy_is_that_of_the_saved_outputs(made):
+    study, contents = made
+    rows = contents["a_table_4"].per_seed
+    sample = pools(study.corpus, 14).sa
+    for model in ("Baseline", "UDA+ESimCSE+PGD"):
+        for run in runs_of(study, model):
+            tested, labels, logits = run.on(None)
+            right = (logits.argmax(1) == labels)[np.isin(tested, sample)].mean()
+            mine = rows[(rows.model == model) & (rows.seed == run.spec.seed)]
+            assert len(mine) == 2 and np.allclose(mine.sa, right) and (mine.n_sa == 14).all()
+            assert np.allclose(mine.norm_relative, 0.2, atol=1e-3)
+
+
+def test_exhibits_agree_on_what_they_share(made):
+    _, contents = made
+    table = contents["a_table_4"].body.set_index(["model", "attack"])
+    heat = contents["x_attacks"].numbers.set_index(["model", "attack"])
+    curve = contents["x_epsilon"].numbers.set_index(["model", "attack", "epsilon"])
+    for model, attack in (("UDA+ESimCSE+FGM", "pgd"), ("Baseline", "fgm")):
+        assert table.ra_mean[model, attack] == heat.accuracy_mean[model, attack] == curve.ra_mean[model, attack, 0.2]
+        assert table.sa_mean[model, attack] == heat.accuracy_mean[model, "none"] == curve.ra_mean[model, attack, 0.0]
+    assert len(heat) == 10 * 5 and len(curve) == 6 * 3 * 3
+
+
+def test_controls_are_compared_with_what_they_say(made):
+    study, contents = made
+    table = contents["x_ra_above_sa"].body.set_index("control")
+    tried = [
+        each for each in robustness.attacked(study) if each.model in robustness.CONTROLLED and each.run.spec.seed == 0
+    ]
+    assert len(tried) == 4 and list(table.index) == list(robustness.READINGS)
+    mean = {
+        name: np.mean([each.right(name).mean() for each in tried])
+        for name in ("", "noise", "pgd", "restarts", "transfer")
+    }
+    expected = {"random noise": ("noise", ""), "PGD": ("pgd", ""), "PGD, restarts": ("restarts", "pgd"),
+                "PGD, of the untrained counterpart": ("transfer", "pgd")}  # fmt: skip
+    for control, (name, against) in expected.items():
+        line = table.loc[control]
+        assert line.accuracy == pytest.approx(mean[name]) and line.difference == pytest.approx(
+            mean[name] - mean[against]
+        )
+        assert line.low <= line.difference <= line.high
+    for control, line in table.iterrows():
+        assert line.reading == robustness.READINGS[control][0 if line.high < 0 else 2 if line.low > 0 else 1]
+
+
+def test_unpaired_differences_cover_zero_as_often_as_they_should():
+    random, covered = np.random.default_rng(0), 0
+    for _ in range(60):
+        one, two = (random.random((1, 80)) < 0.7 for _ in range(2))
+        _, low, high = robustness.unpaired(one, two)
+        covered += low <= 0 <= high
+    assert 51 <= covered <= 60
+
+
+def test_the_communitys_radius_shrinks_with_the_batch(made):
+    _, contents = made
+    table = contents["x_scope"].numbers.set_index(["scope", "positions", "batch_size"]).norm_mean
+    assert np.allclose(table["example"], 1, atol=1e-4), "ours leaves special tokens alone"
+    assert table["matrix", "words", 16] < table["matrix", "words", 1] <= table["matrix", "all", 1]
