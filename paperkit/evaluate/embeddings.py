@@ -20,7 +20,7 @@ from paperkit.text.vocabulary import Encoded
 
 KIND = "embeddings"
 STATES = ("trained", "untrained", "whitened")
-"""A run as it ended; its encoder as it began, without a single step; the same, whitened by the training texts probed."""
+"""A run as it ended; its encoder as it began, without a single step; the same, whitened by :data:`TRAIN` training texts."""
 SAMPLE_SEED = 20231113
 TRAIN, OTHER = 1000, 500
 """Most texts of the training, and of the dev and the test split."""
@@ -83,7 +83,8 @@ def probed(run: Run, state: str, store: Store, train: int = TRAIN, other: int = 
     repeated = prepared.encode(augmented(corpus, rows["train"], Augmentation("repetition"), 0, 0, store))
     positives = probes.represent(model, repeated, np.arange(len(rows["train"])))
     if state == "whitened":
-        mean, kernel = probes.whitening(x["train"])
+        # of as many rows as there are dimensions the covariance is mostly noise
+        mean, kernel = probes.whitening(probes.represent(model, prepared.texts, sample(corpus, "train", TRAIN)))
         x = {split: probes.whiten(each, mean, kernel) if len(each) else each for split, each in x.items()}
         positives = probes.whiten(positives, mean, kernel)
 

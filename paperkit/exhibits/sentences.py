@@ -80,7 +80,7 @@ def sentence_probes(study: Study) -> Content:
             "distance of a text to itself with words repeated, lower is closer; uniformity: lower is more even; anisotropy: "
             "mean cosine of two texts; kNN (k = 5) and linear classifier learn from the training texts and are tested on the "
             "test texts; length_bias: Spearman's ρ of cosine and length difference, over pairs of texts cut at random "
-            f"lengths, 0 is none. {_sizes(rows)}")  # fmt: skip
+            f"lengths, 0 is none; whitening is fitted on at most {embeddings.TRAIN:,} training texts. {_sizes(rows)}")  # fmt: skip
     return Content(table, used, readable(table, keys, PROBES), rows, note=note)
 
 
@@ -95,7 +95,7 @@ def length_bias(study: Study) -> Content:
     for place, (axis, corpus) in enumerate(zip(axes[0], corpora, strict=True)):
         for model in DRAWN:
             mine = [each for (where, name, _), each in whole.items() if (where, name) == (corpus, model)]
-            if not mine[0]["pairs"]:
+            if np.isnan(mine[0]["length_bias"]):
                 continue
             # the pairs are the same for every model, so their bins are as well
             edges, count = np.array(mine[0]["edges"]), np.array(mine[0]["count"])
@@ -120,7 +120,8 @@ def length_bias(study: Study) -> Content:
         return Content(compare.unknowable(note), used, note=note)
     pairs = ", ".join(f"{corpus} {group.pairs.max():,}" for corpus, group in rows.groupby("corpus", sort=False))
     note = (f"Pairs of training texts, each cut at a random length ({pairs}), about equally many in each bin, drawn at its middle. "
-            "Each model's mean cosine is taken away: how alike it holds all texts is anisotropy, not bias. ρ over the pairs. "
+            "Each model's mean cosine is taken away: how alike it holds all texts is anisotropy, not bias. ρ is over the "
+            "pairs. Of a short beginning less is known, so some slope is natural: compare the models. "
             f"{_sizes(rows)}")  # fmt: skip
     return Content(figure, used, numbers=pd.concat(numbers), note=note)
 
@@ -165,7 +166,7 @@ def eda_negatives(study: Study) -> Content:
 def queue(study: Study) -> Content:
     source = study.hard
     every = {model: specs for (where, model), specs in study.sentence_specs().items() if where == source}
-    every["Baseline+ESimCSE"] = study.ten_specs()[source, "Baseline+ESimCSE"]
+    every["UDA+ESimCSE"] = study.ten_specs()[source, "UDA+ESimCSE"]
     study.get([spec for specs in every.values() for spec in specs])
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 2.8))
     used, numbers = [], []
@@ -181,8 +182,10 @@ def queue(study: Study) -> Content:
                       label=model)  # fmt: skip
             axis.fill_between(curve.progress * 100, curve.low, curve.high, color=look.color, alpha=0.15, lw=0)
             numbers.append(curve.assign(what=what, model=model))
-    for axis in (left, right):
-        axis.set(xlabel=label("steps done (%)", "训练进度（%）"), ylim=(0, None))
+    for axis, what in ((left, "sim"), (right, "queue")):
+        highest = max((each["mean"].max() for each in numbers if each.what.iat[0] == what), default=1)
+        # an interval of two seeds is so wide that the curves would be flat
+        axis.set(xlabel=label("steps done (%)", "训练进度（%）"), ylim=(0, 1.1 * highest))
     left.set_ylabel(label("$L_{\\mathrm{sim}}$", "对比损失"))
     right.set_ylabel(label("embeddings in the queue", "队列中的句向量数"))
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
@@ -192,7 +195,7 @@ def queue(study: Study) -> Content:
             f"candidates make the task harder: by chance the loss is ln {contrast.ratio * batch} = "
             f"{np.log(contrast.ratio * batch):.1f} without a queue and ln {contrast.ratio * batch + size} = "
             f"{np.log(contrast.ratio * batch + size):.1f} with a full one. Means over seeds, bands are 95 % intervals; "
-            f"steps in bins.")  # fmt: skip
+            "steps in bins.")  # fmt: skip
     return Content(figure, used, numbers=pd.concat(numbers), note=note)
 
 

@@ -218,7 +218,7 @@ def share_curve(study: Study) -> Content:
     for axis, (metric, name) in zip(axes[0], panels.items(), strict=True):
         for place, (model, mine) in enumerate(table.groupby("model", sort=False)):
             # side by side, so that intervals do not hide each other
-            compare.line(axis, mine.labels * 100 * 1.02 ** (place - 1.5), mine, metric, model)
+            compare.line(axis, mine.labels * 100 * 1.01 ** (place - 1.5), mine, metric, model)
         ticks = sorted(table.labels.unique() * 100)
         axis.set(xscale="log", xlabel=label("labels used (%)", "使用的标注比例（%）"), ylabel=name)
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
