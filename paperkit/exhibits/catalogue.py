@@ -10,4 +10,6 @@ from paperkit.exhibits import (  # noqa: F401
     paper_a,
     paper_b,
     robustness,
+    sentences,
+    uda,
 )

@@ -59,6 +59,25 @@ _SHADES = {
 _ATTACKS = {"": ("", "o", "-"), "+FGM": ("///", "s", _DASH), "+PGD": ("xx", "^", _DOT)}
 for _family, _colors in _SHADES.items():
     _LOOKS |= {_family + attack: Look(c, *rest) for c, (attack, rest) in zip(_colors, _ATTACKS.items(), strict=True)}
+# UDA's relatives fill its slot with something else, so each has a hue; its own variants keep its hue.
+_LOOKS |= {
+    "Pseudo-Label": Look("#AA4499", "--", "v", _DOT),
+    "Π-Model": Look("#44AA99", "oo", "P", _DOT),
+    "Temporal Ensembling": Look("#117733", "++", "X", _DASH),
+    "Mean Teacher": Look("#999933", "\\\\", "<", _DASH),
+    "VAT": Look("#882255", "..", ">", _DOT),
+    "UDA, no TSA": Look("#6DB6E3", "--", "v", _DOT),
+    "UDA, all of it": Look("#003F66", "..", "D", _DASH),
+    "UDA, cross-entropy": Look("#0072B2", "oo", "x", _DOT),
+    "Baseline+mixup": Look("#404040", "++", "P", _DOT),
+    "UDA+mixup": Look("#332288", "++", "P", _DASH),
+    "untrained": Look("#8C8C8C", "", "o", _DOT),
+    "untrained, whitened": Look("#262626", "..", "x", _DOT),
+    "SimCSE": Look("#332288", "///", "s", _DASH),
+    "ConSERT": Look("#117733", "xx", "^", _DOT),
+    "ESimCSE": Look("#E69F00", "", "D", "-"),
+    "ESimCSE, random start": Look("#8F6300", "\\\\", "v", _DOT),
+}
 _OTHERS = (SKY, "#332288", "#117733", "#AA4499", "#999933", "#882255", "#44AA99", "#6699CC", "#661100")
 
 

@@ -1,0 +1,96 @@
+"""What paper A's exhibits share: one row per run, each model's difference to another one, and curves over a setting."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from paperkit.evaluate import statistics
+from paperkit.exhibits import style
+from paperkit.exhibits.paper_a import score
+from paperkit.exhibits.paper_b import readable, summarise
+from paperkit.exhibits.tables import with_interval
+from paperkit.runs import Run, RunSpec
+from paperkit.study import Study
+
+PARTS = ("", "_low", "_high")
+
+
+def per_seed(
+    study: Study, groups: Mapping[tuple, Sequence[RunSpec]], keys: Sequence[str]
+) -> tuple[pd.DataFrame, list[Run]]:
+    """One row per run with every metric of paper A; ``keys`` name the parts of each key of ``groups``."""
+    study.get([spec for specs in groups.values() for spec in specs])
+    rows, used = [], []
+    for key, specs in groups.items():
+        for run in study.get(specs):
+            used.append(run)
+            corpus = run.spec.source.load()
+            rows.append({"data": study.name, "corpus": corpus.name, **dict(zip(keys, key, strict=True)),
+                         "seed": run.spec.seed if run.spec.method.seeded else "", "n_train": run.result["n_train"],
+                         "n_test": len(run.on(None)[0]), **score(run), "seconds": run.result["seconds"]})  # fmt: skip
+    return pd.DataFrame(rows), used
+
+
+def with_differences(
+    rows: pd.DataFrame, keys: Sequence[str], against: Mapping[str, str], metrics: Sequence[str], compared: Sequence[str]
+) -> pd.DataFrame:
+    """:func:`summarise` of ``rows``, and for each of ``compared`` ``<m>_difference`` with its 95 % interval.
+
+    Args:
+        keys: columns of ``rows`` that make a row of the table, ``"model"`` the last.
+        against: model to the one it is compared with, seed by seed and under otherwise equal keys; others have nan.
+    """
+    table = summarise(rows, list(keys), metrics)
+    groups = dict(iter(rows.groupby(list(keys), sort=False)))
+    for metric in compared:
+        tests = []
+        for key in table[list(keys)].itertuples(index=False, name=None):
+            mine, other = groups[key], groups.get((*key[:-1], against.get(key[-1], "")))
+            paired = other is not None and list(mine.seed) == list(other.seed)
+            test = statistics.paired_t(mine[metric], other[metric]) if paired else None
+            tests.append((test.difference, test.low, test.high) if test else (np.nan,) * 3)
+        for part, values in zip(PARTS, zip(*tests, strict=True), strict=True):
+            table[f"{metric}_difference{part}"] = values
+    return table
+
+
+def readable_differences(
+    table: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str], compared: Sequence[str]
+) -> pd.DataFrame:
+    """The table of :func:`with_differences` as people read it; a metric that is unknown everywhere is left out."""
+    known = [metric for metric in metrics if table[f"{metric}_mean"].notna().any()]
+    shown = readable(table, list(keys), known)
+    for metric in compared:
+        triples = zip(*(table[f"{metric}_difference{part}"] for part in PARTS), strict=True)
+        values = [with_interval(*triple) if np.isfinite(triple[0]) else "" for triple in triples]
+        if any(values):
+            shown[f"Δ {metric}"] = values
+    return shown
+
+
+def sizes(rows: pd.DataFrame) -> str:
+    """How many texts each corpus trained and tested on, and how many seeds: for a note."""
+    of_each = "; ".join(f"{corpus}: {group.n_train.max():,} labelled texts, {group.n_test.max():,} tested"
+                        for corpus, group in rows.groupby("corpus", sort=False))  # fmt: skip
+    seeds = rows.seed[rows.seed != ""].nunique()
+    return f"{of_each}. " + ("One seed, so there are no intervals." if seeds == 1 else f"n = {seeds} seeds.")
+
+
+def line(axis: Axes, x: Sequence[float], table: pd.DataFrame, metric: str, model: str, **options) -> None:
+    """One model over a setting, with the intervals of ``table``, one row per place in ``x``."""
+    mean, low, high = (table[f"{metric}_{part}"].to_numpy(float) for part in ("mean", "low", "high"))
+    bars = np.nan_to_num([mean - low, high - mean]).clip(min=0)
+    look = style.look(model)
+    options = {"color": look.color, "marker": look.marker, "ls": look.line, "label": model} | options
+    axis.errorbar(x, mean, bars if np.isfinite(low).any() else None, elinewidth=0.8, **options)
+
+
+def unknowable(sentence: str) -> Figure:
+    """A picture of the words that it is not known here."""
+    figure = plt.figure(figsize=(style.PAGE, 1))
+    figure.text(0.5, 0.5, sentence, ha="center", va="center")
+    return figure

@@ -1,0 +1,259 @@
+"""Paper A's UDA: its loss, augmentations and relatives, and what few or wrong labels do (notebook 03_uda)."""
+
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from paperkit.corpora.corpus import CORE, Corpus
+from paperkit.evaluate.statistics import mean_interval
+from paperkit.exhibits import compare, diagram_a, style
+from paperkit.exhibits.data import shortened
+from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.paper_a import CORRECTION, METRICS, per_seed
+from paperkit.exhibits.paper_b import summarise
+from paperkit.exhibits.style import drawable, label
+from paperkit.exhibits.tables import with_interval
+from paperkit.losses import tsa_threshold
+from paperkit.seeds import derive
+from paperkit.study import Study
+from paperkit.text.augment import Augmentation, augmented
+from paperkit.text.edits import edit_similarity
+from paperkit.text.pieces import cut
+
+NOTEBOOK = "03_uda"
+SCHEDULES = {"linear": "-", "log": (0, (5, 2)), "exp": (0, (1.5, 1.5))}
+BINS = 40
+"""Points of a curve over training steps, at most."""
+KINDS = ("tfidf", "repetition", "repetition-one", "eda", "synonyms", "insert", "swap", "delete", "eda-negative")
+TEXTS, SAMPLE_SEED = 100, 20231113
+EXAMPLE = {"zh": 36, "en": 110}
+"""About how many characters the text has that is shown under every augmentation."""
+NO_TRANSLATION = "n/a: needs two translation models, or a file of paraphrases (uda.augmentation.paraphrases)"
+FAMILY = ("accuracy", "f1_macro", "tail_f1", "manual_accuracy")
+COMPARED = ("accuracy", "tail_f1")
+
+
+@exhibit("a_fig_1", NOTEBOOK, "Fig. 1. The framework: three streams, one encoder, four losses.", "图1 整体模型框架图")
+def fig_1(study: Study) -> Content:
+    return Content(diagram_a.framework())
+
+
+# --- training signal annealing ---------------------------------------------------------------------------------------
+
+
+@exhibit("x_tsa", NOTEBOOK, "Training signal annealing: the threshold, and the share of labelled texts that it keeps.",
+         "训练信号退火：阈值曲线与实际参与训练的有标注样本比例")  # fmt: skip
+def tsa(study: Study) -> Content:
+    figure, axes = plt.subplots(1, 3, figsize=(style.PAGE, 2.6), sharey=True)
+    progress = np.linspace(0, 1, 51)
+    numbers = []
+    for axis, classes in zip(axes, (300, 2), strict=False):
+        for schedule, ls in SCHEDULES.items():
+            threshold = [tsa_threshold(t, classes, schedule) for t in progress]
+            axis.plot(progress, threshold, ls=ls, label=schedule)
+            numbers.append(pd.DataFrame({"what": "threshold", "name": f"{schedule}, K = {classes}", "n_seeds": "",
+                                         "progress": progress, "mean": threshold}))  # fmt: skip
+        axis.set_title(label(f"threshold, {classes} classes", f"阈值，{classes} 类", "  "), fontsize=8)
+    used, said = [], []
+    for place, source in enumerate(study.large):
+        runs = study.get(study.ten_specs()[source, "UDA"])
+        used += runs
+        name = source.load().name
+        curve = over_progress([run.steps["kept_sup"].to_numpy() for run in runs])
+        axes[2].plot(curve.progress, curve["mean"], marker="os"[place % 2], ms=3, color=f"C{place + 3}",
+                     label=drawable(shortened(name), f"corpus {place + 1}"))  # fmt: skip
+        axes[2].fill_between(curve.progress, curve.low, curve.high, color=f"C{place + 3}", alpha=0.15, lw=0)
+        numbers.append(curve.assign(what="kept share", name=name))
+        kept = np.concatenate([run.steps["kept_sup"].to_numpy() for run in runs])
+        said.append(f"{name}: {kept.mean():.0%} of the labelled texts train over all steps")
+    axes[2].set_title(label("kept, trained by UDA", "参与训练的比例", "  "), fontsize=8)
+    axes[0].set(ylim=(0, 1.03), ylabel=label("probability or share", "概率或比例"))
+    for axis in axes:
+        axis.set_xlabel(label("share of the steps done", "训练进度"))
+    axes[0].legend(title=label("schedule", "退火方式", " "))
+    axes[2].legend()
+    seeds = len(used) // len(study.large)
+    note = ("A labelled text trains while the probability of its correct class is at most the threshold. Right: runs of UDA "
+            f"with its schedule {study.profile.uda.tsa!r}, steps in at most {BINS} bins, n = {seeds} seed"
+            + ("" if seeds == 1 else "s, 95 % intervals") + f". {'; '.join(said)}.")  # fmt: skip
+    return Content(figure, used, numbers=pd.concat(numbers), note=note)
+
+
+def over_progress(series: Sequence[np.ndarray]) -> pd.DataFrame:
+    """A log of every run, equally long, over the share of its steps that are done, in :data:`BINS` bins at most."""
+    bins = min(BINS, len(series[0]))
+    means = np.array([[part.mean() for part in np.array_split(each, bins)] for each in series])
+    intervals = [mean_interval(column) for column in means.T]
+    return pd.DataFrame({"progress": (np.arange(bins) + 0.5) / bins, "mean": [i.mean for i in intervals],
+                         "low": [i.low for i in intervals], "high": [i.high for i in intervals],
+                         "n_seeds": len(series)})  # fmt: skip
+
+
+# --- augmentations ---------------------------------------------------------------------------------------------------
+
+
+def sample(corpus: Corpus, count: int) -> np.ndarray:
+    """Rows of core texts that models train on, with or without their labels; which ones, their ids say."""
+    table = corpus.table
+    rows = np.flatnonzero((table.status == CORE) & table.split.isin(["train", "unlabelled"]))
+    order = [derive(SAMPLE_SEED, "augmentations", table.id.iat[row]) for row in rows.tolist()]
+    return np.sort(rows[np.argsort(order, kind="stable")[:count]])
+
+
+def marked(before: str, after: str, language: str) -> str:
+    """``after`` on one line, with ``[ ]`` around the words that are new and ``[−]`` where some are gone."""
+    blank = " " if language == "en" else ""
+    old, new = (text.split() if language == "en" else cut(" ".join(text.split()), language) for text in (before, after))
+    parts = []
+    for kind, _, _, start, stop in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        words = blank.join(new[start:stop])
+        parts.append({"equal": words, "delete": "[−]"}.get(kind, f"[{words}]"))
+    return blank.join(parts)
+
+
+def augmentations_of(study: Study, corpus: Corpus) -> Iterator[dict]:
+    """One row per augmentation: what becomes of many texts, and of one of them."""
+    rows = sample(corpus, TEXTS)
+    texts = corpus.table.text.iloc[rows].tolist()
+    pieces = [cut(text, corpus.language) for text in texts]
+    shown = int(np.argmin([abs(len(text) - EXAMPLE[corpus.language]) for text in texts]))
+    example = corpus.table.id.iat[rows[shown]]
+    nothing = dict.fromkeys(("example_similarity", "example_changed"), np.nan)
+    yield {"corpus": corpus.name, "augmentation": "none", "rate": np.nan, "n_texts": len(texts), "similarity_mean": 1.0,
+           "similarity_low": np.nan, "similarity_high": np.nan, "unchanged": 1.0, "words_changed": 0.0, "id": example,
+           **nothing, "text": texts[shown], "marked": " ".join(texts[shown].split())}  # fmt: skip
+    ours = study.profile.uda.augmentation
+    for kind in (*KINDS, "back-translation"):
+        if kind == "back-translation" and ours.kind != kind:
+            yield {"corpus": corpus.name, "augmentation": kind, "n_texts": 0, "id": example, "text": "",
+                   "marked": NO_TRANSLATION}  # fmt: skip
+            continue
+        augmentation = ours if ours.kind == kind else Augmentation(kind)
+        new = augmented(corpus, rows, augmentation, 0, 0, study.store)
+        new_pieces = [cut(text, corpus.language) for text in new]
+        similarity = [edit_similarity(*pair) for pair in zip(texts, new, strict=True)]
+        changed = [1 - edit_similarity(*pair) for pair in zip(pieces, new_pieces, strict=True)]
+        interval = mean_interval(similarity)
+        yield {"corpus": corpus.name, "augmentation": kind, "rate": augmentation.strength or np.nan, "n_texts": len(texts),
+               "similarity_mean": interval.mean, "similarity_low": interval.low, "similarity_high": interval.high,
+               "unchanged": float(np.mean([a == b for a, b in zip(texts, new, strict=True)])),
+               "words_changed": float(np.mean(changed)), "id": example, "example_similarity": similarity[shown],
+               "example_changed": changed[shown], "text": new[shown],
+               "marked": marked(texts[shown], new[shown], corpus.language)}  # fmt: skip
+
+
+@exhibit("x_augmentations", NOTEBOOK, "One text under every augmentation, and what becomes of many.",
+         "同一文本的各种数据增强，及其对大量文本的影响")  # fmt: skip
+def augmentations(study: Study) -> Content:
+    corpora = [source.load() for source in study.large]
+    body = pd.DataFrame([row for corpus in corpora for row in augmentations_of(study, corpus)])
+    shown = body[["corpus", "augmentation", "rate"]].copy()
+    triples = zip(body.similarity_mean, body.similarity_low, body.similarity_high, strict=True)
+    shown["similarity"] = [with_interval(*triple) for triple in triples]
+    for column in ("unchanged", "words_changed"):
+        shown[column] = ["n/a" if np.isnan(share) else f"{share:.0%}" for share in body[column]]
+    texts = ", ".join(f"{corpus.name} {body.n_texts[body.corpus == corpus.name].max():,}" for corpus in corpora)
+    note = (f"Edit similarity 1 − d/length of characters, mean over texts ({texts}) with its 95 % interval; unchanged: texts "
+            "that come back as they were; words_changed: edit distance of words over their number. "
+            f"back-translation {NO_TRANSLATION}.")  # fmt: skip
+    shown["text"] = body.marked
+    body = body.drop(columns="marked").rename(columns={"id": "example_id"})
+    if not study.may_quote:
+        note += " Texts of your table are not quoted; quote_texts = True shows them."
+        return Content(body.drop(columns="text"), display=shown.drop(columns="text"), corpora=corpora, note=note)
+    note += " In the text, [ ] is new, [−] gone."
+    return Content(body, display=shown, corpora=corpora, quotes=True, text_columns=("text",), note=note)
+
+
+# --- results ---------------------------------------------------------------------------------------------------------
+
+
+@exhibit("x_table_3_uda", NOTEBOOK, "Table 3, rows of UDA: what unlabelled texts add to Baseline.",
+         "表3（UDA 部分）：无标注文本带来的变化")  # fmt: skip
+def table_3_uda(study: Study) -> Content:
+    rows, used = per_seed(study, ("Baseline", "UDA", "TF-IDF + SVM"))
+    keys, compared = ["corpus", "model"], (*FAMILY,)
+    table = compare.with_differences(rows, keys, {"UDA": "Baseline"}, METRICS, compared)
+    note = (f"{compare.sizes(rows)} Mean and 95 % t interval over seeds; Δ is UDA − Baseline, paired over seeds. "
+            "manual_accuracy is against the truth, where it is known; tail_f1 is the macro F1 of the classes smaller than "
+            "the median one.")  # fmt: skip
+    return Content(table, used, compare.readable_differences(table, keys, FAMILY, compared), rows, note=note)
+
+
+@exhibit("x_uda_family", NOTEBOOK, "UDA, its variants and its semi-supervised relatives, against Baseline.",
+         "UDA、其变体与其他半监督方法相对于 Baseline")  # fmt: skip
+def uda_family(study: Study) -> Content:
+    every = study.relative_specs()
+    rows, used = compare.per_seed(study, {(name,): specs for name, specs in every.items()}, ["model"])
+    against = dict.fromkeys((name for name in every if name != "Baseline"), "Baseline")
+    table = compare.with_differences(rows, ["model"], against, METRICS, COMPARED)
+    note = (f"{compare.sizes(rows)} Δ is paired over seeds against Baseline. All have the same budget of steps; their weights "
+            "are those of their papers, untuned. UDA and its twin with cross-entropy predict the same class for "
+            f"{same_predictions(study, 'UDA', 'UDA, cross-entropy'):.1%} of the test texts.")  # fmt: skip
+    return Content(table, used, compare.readable_differences(table, ["model"], FAMILY, COMPARED), rows, note=note)
+
+
+def same_predictions(study: Study, one: str, other: str) -> float:
+    """Of the test texts, and over seeds, the share that two of the relatives put into the same class."""
+    every = study.relative_specs()
+    pairs = zip(study.get(every[one]), study.get(every[other]), strict=True)
+    return float(np.mean([np.mean(a.on(None)[2].argmax(axis=1) == b.on(None)[2].argmax(axis=1)) for a, b in pairs]))
+
+
+@exhibit("x_share_curve", NOTEBOOK, "Accuracy over the share of labels: Baseline, and each term of the loss alone.",
+         "准确率随标注比例的变化：Baseline 与各损失项")  # fmt: skip
+def share_curve(study: Study) -> Content:
+    rows, used = compare.per_seed(study, study.share_specs(), ("model", "labels"))
+    table = summarise(rows, ["labels", "model"], METRICS)
+    table.insert(2, "n_train", rows.groupby(["labels", "model"], sort=False).n_train.max().to_numpy())
+    panels = {
+        "accuracy": label("accuracy", "准确率"),
+        "manual_accuracy": label("accuracy against the truth", "相对真值的准确率"),
+    }
+    panels = {metric: name for metric, name in panels.items() if table[f"{metric}_mean"].notna().any()}
+    figure, axes = plt.subplots(1, len(panels), figsize=(style.PAGE * (len(panels) + 1) / 3, 2.8), squeeze=False)
+    for axis, (metric, name) in zip(axes[0], panels.items(), strict=True):
+        for place, (model, mine) in enumerate(table.groupby("model", sort=False)):
+            # side by side, so that intervals do not hide each other
+            compare.line(axis, mine.labels * 100 * 1.01 ** (place - 1.5), mine, metric, model)
+        ticks = sorted(table.labels.unique() * 100)
+        axis.set(xscale="log", xlabel=label("labels used (%)", "使用的标注比例（%）"), ylabel=name)
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.minorticks_off()
+        axis.set_ylim(0, None)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    note = (f"{study.hard.load().name}; bars are 95 % t intervals over seeds. At least one text of each class keeps its "
+            f"label; the other training texts join the unlabelled ones. {compare.sizes(rows)}")  # fmt: skip
+    return Content(figure, used, numbers=table, per_seed=rows, note=note)
+
+
+@exhibit("x_noise_curve", NOTEBOOK, "Accuracy against the truth over the share of wrong labels, and what becomes of them.",
+         "相对真值的准确率随错误标签比例的变化，以及错误标签样本的预测去向")  # fmt: skip
+def noise_curve(study: Study) -> Content:
+    every = study.noise_specs()
+    if not every:
+        note = "n/a: the truth behind these labels is not known, so no share of them can be made wrong."
+        return Content(compare.unknowable(note), corpora=[study.hard.load()], note=note)
+    rows, used = compare.per_seed(study, every, ("model", "noise"))
+    table = summarise(rows, ["noise", "model"], ("manual_accuracy", "accuracy", *CORRECTION))
+    figure, axes = plt.subplots(1, 2, figsize=(style.PAGE, 2.8))
+    for place, (model, mine) in enumerate(table.groupby("model", sort=False)):
+        at = mine.noise * 100 + 0.4 * (place - 1.5)
+        compare.line(axes[0], at, mine, "manual_accuracy", model)
+        compare.line(axes[1], at, mine, "corrected", model)
+        compare.line(axes[1], at, mine, "repeated", model, ls="none", mfc="none", label=None)
+    for axis in axes:
+        axis.set(ylim=(0, None), xlabel=label("wrong training labels (%)", "错误的训练标签（%）"))
+        axis.set_xticks(sorted(table.noise.unique() * 100))
+    axes[0].set_ylabel(label("accuracy against the truth", "相对真值的准确率"))
+    axes[1].set_ylabel(label("of test texts with a wrong label", "测试集中标签错误的文本"))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    _, labels, _ = used[0].on(None)
+    truth = used[0].spec.source.load().table.truth.to_numpy()[used[0].on(None)[0]]
+    note = (f"{study.hard.load().name}. Right: of the {(labels != truth).sum()} test texts whose label is wrong, the share that "
+            "is predicted as the truth (filled, lines) and as the wrong label (hollow). "
+            f"Bars are 95 % t intervals over seeds. {compare.sizes(rows)}")  # fmt: skip
+    return Content(figure, used, numbers=table, per_seed=rows, note=note)
