@@ -83,8 +83,8 @@ def tsa(study: Study) -> Content:
 
 
 def over_progress(series: Sequence[np.ndarray]) -> pd.DataFrame:
-    """A log of every run, equally long, over the share of its steps that are done, in :data:`BINS` bins at most."""
-    bins = min(BINS, len(series[0]))
+    """The same log of every run, over the share of its steps that are done, in :data:`BINS` bins at most."""
+    bins = min(BINS, *map(len, series))
     means = np.array([[part.mean() for part in np.array_split(each, bins)] for each in series])
     intervals = [mean_interval(column) for column in means.T]
     return pd.DataFrame({"progress": (np.arange(bins) + 0.5) / bins, "mean": [i.mean for i in intervals],
@@ -158,7 +158,7 @@ def augmentations(study: Study) -> Content:
     texts = ", ".join(f"{corpus.name} {body.n_texts[body.corpus == corpus.name].max():,}" for corpus in corpora)
     note = (f"Edit similarity 1 − d/length of characters, mean over texts ({texts}) with its 95 % interval; unchanged: texts "
             "that come back as they were; words_changed: edit distance of words over their number. "
-            f"back-translation {NO_TRANSLATION}.")  # fmt: skip
+            + (f"back-translation {NO_TRANSLATION}." if not body.n_texts.all() else ""))  # fmt: skip
     shown["text"] = body.marked
     body = body.drop(columns="marked").rename(columns={"id": "example_id"})
     if not study.may_quote:
