@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from paperkit.errors import InputError
-from paperkit.text.augment import Augmentation
+from paperkit.text.augmentation import Augmentation
 
 KINDS = ("fgm", "pgd", "fgsm", "noise")
 SCOPES = ("example", "matrix")

@@ -15,9 +15,9 @@ import regex
 
 from paperkit import paths
 from paperkit.errors import InputError
+from paperkit.text.augmentation import LEXICONS
 from paperkit.text.words import stop_words
 
-SOURCES = ("embedded", "public")
 LANGUAGES = ("zh", "en")
 
 _HAN_WORD = regex.compile(r"\p{Han}+")
@@ -75,8 +75,8 @@ def lexicon(language: str, source: str = "embedded") -> Lexicon:
     """
     if language not in LANGUAGES:
         raise InputError(f"language is {language!r}; there are lexicons of {', '.join(map(repr, LANGUAGES))}")
-    if source not in SOURCES:
-        raise InputError(f"lexicon is {source!r}; accepted are {', '.join(map(repr, SOURCES))}")
+    if source not in LEXICONS:
+        raise InputError(f"lexicon is {source!r}; accepted are {', '.join(map(repr, LEXICONS))}")
     if source == "public":
         # not an import: what downloads and checks files is no part of what a result rests on, their content is
         contents = importlib.import_module("paperkit.corpora.public").files(f"lexicon-{language}")

@@ -14,7 +14,8 @@ from paperkit import code, paths
 from paperkit.errors import InputError
 from paperkit.text import augment as module
 from paperkit.text import edits
-from paperkit.text.augment import KINDS, RATES, Augmentation, augment, augmented
+from paperkit.text.augment import augment, augmented
+from paperkit.text.augmentation import KINDS, RATES, Augmentation
 from paperkit.text.lexicon import lexicon
 from tests.tiny import ONLY_IN
 
