@@ -68,10 +68,10 @@ def optimised(model: nn.Module, projection: nn.Module | None, compute: Callable[
     parameters = [parameter for group in groups for parameter in group["params"]]
 
     def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
         compute()
         nn.utils.clip_grad_norm_(parameters, SCHEDULE.clip)
         optimizer.step()
+        optimizer.zero_grad(set_to_none=True)  # last, so that a step frees nothing that another one allocated
 
     return step
 
