@@ -85,6 +85,8 @@ class Profile:
     """K of the PGD that models are evaluated with; it has the same budget as FGM."""
     curve_seeds: int = 2
     """Runs per point of paper A's curves and variants."""
+    curve_shares: tuple[float, ...] = (0.05, 0.1, 0.3)
+    """Shares of the labels at which single terms are compared, beside ``labelled``."""
     noise_rates: tuple[float, ...] = (0.0, 0.2, 0.4)
     """Shares of wrong labels at which models are compared, where the truth is known."""
 
@@ -102,7 +104,8 @@ COUNTS = ("seeds", "ablation_seeds", "encoder_seeds", "reviews", "tickets", "new
 RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
     "gamma": (0, math.inf), "label_shares": (1e-6, 1), "alpha": (0, 1), "learning_rate": (0, math.inf), "warmup": (0, 1),
     "weight_decay": (0, math.inf), "head_learning_rate": (0, math.inf), "patience": (0, math.inf), "min_steps": (0, math.inf),
-    "clip": (0, math.inf), "dropout": (0, 0.99), "noise_rates": (0, 0.99), "labelled": (1e-6, 1), "epsilons": (0, math.inf),
+    "clip": (0, math.inf), "dropout": (0, 0.99), "noise_rates": (0, 0.99), "curve_shares": (1e-6, 1),
+    "labelled": (1e-6, 1), "epsilons": (0, math.inf),
     "weight": (0, math.inf), "temperature": (1e-6, math.inf), "confidence": (0, 1), "entropy": (0, math.inf),
     "ramp_length": (1e-6, 1), "average": (0, 1), "momentum": (0, 1), "queue": (0, math.inf), "epsilon": (0, math.inf),
     "step_size": (1e-9, math.inf), "augmentation.temperature": (0, math.inf),
@@ -113,7 +116,7 @@ CHOICES = {
     "algorithm": ("cbow", "skip-gram"), "select": ("accuracy", "f1_macro", "loss"), "device": ("cpu", "cuda", "auto"),
     "dtype": ("float32", "bfloat16", "auto"), "pooling": ("cls", "mean"), "target": TARGETS, "view": VIEWS,
     "divergence": DIVERGENCES, "divisor": ("batch", "kept"), "tsa": TSA, "ramp": RAMPS, "positive": POSITIVES,
-    "start": STARTS, "scope": SCOPES,
+    "start": STARTS, "head": ("random", "probe"), "scope": SCOPES,
 }  # fmt: skip
 
 

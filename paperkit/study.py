@@ -196,7 +196,7 @@ class Study:
 
     def share_specs(self) -> dict[tuple[str, float], list[RunSpec]]:
         """Runs behind the curves over the share of the labels, on the hard corpus: (model, share) to its runs."""
-        shares = sorted({*self.profile.label_shares, self.profile.labelled})
+        shares = sorted({*self.profile.curve_shares, self.profile.labelled})
         return {(method.name, share): self.large_specs(self.hard, replace(method, labelled=share), self.profile.curve_seeds)
                 for share in shares for method in self.terms}  # fmt: skip
 

@@ -27,6 +27,7 @@ SETTINGS = {
     "curve_seeds": 1,
     "labelled": 1.0,
     "noise_rates": [0.2],
+    "curve_shares": [0.5],
     "epsilons": [0.2],
 }
 DRAWINGS = ("b_fig_1", "b_fig_2", "b_fig_3", "x_b_focal")

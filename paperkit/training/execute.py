@@ -33,6 +33,7 @@ from paperkit.training import checkpoint, loop
 from paperkit.training.methods import Method, Schedule
 from paperkit.training.numerics import resolve_device, resolve_dtype
 from paperkit.training.objective import Objective
+from paperkit.training.probe import start_from_probe
 
 RESULT, OUTPUTS, WEIGHTS, STEPS = "run.json", "outputs.safetensors", "weights.safetensors", "steps.safetensors"
 SIBLINGS = 0.8
@@ -281,6 +282,8 @@ def _train(corpus, prepared, data: loop.Data, method: Method, text, schedule: Sc
     def loss(logits: Tensor, y: Tensor) -> Tensor:
         return focal(logits, y, method.gamma, alpha)
 
+    if schedule.head == "probe" and method.supervised and method.classifier == "encoder":
+        start_from_probe(model, data.texts, data.labels, data.train_rows, schedule.dtype)
     objective = Objective(method, model, loss, batch_size=schedule.batch_size, pool=torch.from_numpy(data.unlabelled),
                           seed=seed, dtype=schedule.dtype)  # fmt: skip
     return model, loop.fit(model, objective, data, schedule, seed, folder, on_epoch)

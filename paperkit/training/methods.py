@@ -116,6 +116,9 @@ class Schedule:
     """Peak of AdamW's learning rate: linear warm-up, then linear decay to 0."""
     head_learning_rate: float | None = None
     """The same for the layers that start from random weights on top of a pretrained encoder; as above where None."""
+    head: str = "random"
+    """How the classifier on top starts: from ``"random"`` weights, or from a linear ``"probe"`` of the encoder's frozen
+    representations, see :mod:`paperkit.training.probe`: many classes, few steps."""
     warmup: float = 0.1
     """Share of the steps that warm up."""
     weight_decay: float = 0.01
