@@ -85,7 +85,8 @@ def tsa(study: Study) -> Content:
 def over_progress(series: Sequence[np.ndarray]) -> pd.DataFrame:
     """The same log of every run, over the share of its steps that are done, in :data:`BINS` bins at most."""
     bins = min(BINS, *map(len, series))
-    means = np.array([[part.mean() for part in np.array_split(each, bins)] for each in series])
+    edges = [np.linspace(0, len(each), bins + 1).astype(int)[1:-1] for each in series]
+    means = np.array([[part.mean() for part in np.split(each, at)] for each, at in zip(series, edges, strict=True)])
     intervals = [mean_interval(column) for column in means.T]
     return pd.DataFrame({"progress": (np.arange(bins) + 0.5) / bins, "mean": [i.mean for i in intervals],
                          "low": [i.low for i in intervals], "high": [i.high for i in intervals],

@@ -1,0 +1,56 @@
+"""Differences between models are paired by seed, under otherwise equal keys."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from scipy import stats
+
+from paperkit.exhibits import compare, style
+
+ROWS = pd.DataFrame(
+    [(corpus, model, seed, value + 0.1 * (corpus == "b") * (model == "UDA"))
+     for model, values in (("Baseline", (0.5, 0.6, 0.55)), ("UDA", (0.6, 0.62, 0.7)))
+     for corpus in "ab" for seed, value in enumerate(values)] + [("a", "SVM", "", 0.9)],
+    columns=["corpus", "model", "seed", "accuracy"],
+)  # fmt: skip
+KEYS = ["corpus", "model"]
+
+
+def test_a_difference_is_that_of_the_same_seeds_on_the_same_corpus():
+    table = compare.with_differences(ROWS, KEYS, {"UDA": "Baseline", "SVM": "Baseline"}, ["accuracy"], ["accuracy"])
+    for line in table.itertuples():
+        got = (line.accuracy_difference, line.accuracy_difference_low, line.accuracy_difference_high)
+        if line.model != "UDA":
+            assert np.isnan(got).all(), "the SVM has no seed to be paired with"
+            continue
+        a, b = (ROWS[(ROWS.corpus == line.corpus) & (ROWS.model == model)].accuracy for model in ("UDA", "Baseline"))
+        interval = stats.ttest_rel(a, b).confidence_interval(0.95)
+        assert got == pytest.approx((a.mean() - b.mean(), interval.low, interval.high))
+    shown = compare.readable_differences(table, KEYS, ["accuracy"], ["accuracy"])
+    assert (
+        shown["Δ accuracy"].tolist()[0] == ""
+        and shown["Δ accuracy"][shown.model == "UDA"].str.contains("[", regex=False).all()
+    )
+
+
+def test_what_is_unknown_everywhere_is_not_shown():
+    rows = ROWS.assign(truth=np.nan)
+    table = compare.with_differences(rows, KEYS, {"UDA": "Baseline"}, ["accuracy", "truth"], ["truth"])
+    assert list(compare.readable_differences(table, KEYS, ["accuracy", "truth"], ["truth"])) == [
+        *KEYS,
+        "n_seeds",
+        "accuracy",
+    ]
+
+
+def test_a_line_has_the_look_of_its_model_and_bars_where_there_are_intervals():
+    table = compare.with_differences(ROWS, KEYS, {}, ["accuracy"], [])
+    _, axis = plt.subplots()
+    for model, bars in (("UDA", True), ("SVM", False)):
+        mine = table[table.model == model]
+        compare.line(axis, range(len(mine)), mine, "accuracy", model)
+        drawn = axis.containers[-1]
+        assert drawn.lines[0].get_color() == style.color_of(model) and drawn.get_label() == model
+        assert bool(drawn.lines[2]) == bars
+    plt.close("all")
