@@ -1,3 +1,3 @@
 """Imports every module that registers exhibits."""
 
-from paperkit.exhibits import beyond_b, data, data_a, encoder, paper_a, paper_b  # noqa: F401
+from paperkit.exhibits import beyond_b, data, data_a, encoder, ledger, paper_a, paper_b  # noqa: F401
