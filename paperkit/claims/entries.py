@@ -82,7 +82,7 @@ def load(path: Path) -> tuple[dict[str, Group], tuple[Claim, ...]]:
         InputError: the file, the entry and what is wrong with it, in one sentence.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path.name}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     _keys(tree, ("groups", "claims"), path.name)

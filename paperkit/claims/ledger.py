@@ -95,17 +95,14 @@ def judge(finding: Finding, tests: int = 1) -> Finding:
     """
     if finding.sample is None:
         return finding
-    if not math.isnan(finding.p):
-        finding = replace(finding, needed=_needed(finding, ALPHA / max(tests, 1)))
     if finding.n < MIN_SEEDS:
         seeds = "seed" if finding.n == 1 else "seeds"
-        reason = f"{finding.n} {seeds}, a verdict needs {MIN_SEEDS}{_power(finding)}"
-        return _closed(finding, INCONCLUSIVE, reason)
+        return _open(finding, tests, f"{finding.n} {seeds}, a verdict needs {MIN_SEEDS}")
     low, high, limit = finding.low, finding.high, finding.claim.threshold
     side = 1 if low > limit else -1 if high < limit else 0
     if side and finding.p_holm >= ALPHA:
-        return _closed(finding, INCONCLUSIVE, f"the interval excludes the threshold, but not after Holm's correction over "
-                       f"{tests} tests (p = {finding.p_holm:.3f}){_power(finding)}")  # fmt: skip
+        return _open(finding, tests, "the interval excludes the threshold, but not after Holm's correction over "
+                     f"{tests} tests (p = {finding.p_holm:.3f})")  # fmt: skip
     rule = finding.claim.rule
     if side:
         good = {
@@ -121,7 +118,14 @@ def judge(finding: Finding, tests: int = 1) -> Finding:
     if low == high:  # then the value is the threshold
         return _closed(finding, SUPPORTED if rule in ("at least", "at most") else CONTRADICTED,
                        "exactly the threshold with every seed")  # fmt: skip
-    return _closed(finding, INCONCLUSIVE, f"the interval holds the threshold{_power(finding)}")
+    return _open(finding, tests, "the interval holds the threshold")
+
+
+def _open(finding: Finding, tests: int, reason: str) -> Finding:
+    """No verdict yet, and what it would take."""
+    if not math.isnan(finding.p):
+        finding = replace(finding, needed=_needed(finding, ALPHA / max(tests, 1)))
+    return _closed(finding, INCONCLUSIVE, reason + _power(finding))
 
 
 def _needed(finding: Finding, alpha: float) -> float:
@@ -150,7 +154,7 @@ def _closed(finding: Finding, verdict: str, reason: str) -> Finding:
         finding.claim.rule == "differs from" and verdict == SUPPORTED and finding.measured < finding.claim.threshold
     )
     remark = "the difference is to the disadvantage of the paper's model" if against else ""
-    size = f"effect {finding.effect:+.1f} SD" if not math.isnan(finding.effect) else ""
+    size = f"effect {finding.effect:+.1f} SD".replace("-", "−") if not math.isnan(finding.effect) else ""
     text = "; ".join(filter(None, (reason, remark, size, finding.sample.detail)))
     return replace(finding, verdict=verdict, reason=text, remark=remark)
 
@@ -176,14 +180,14 @@ def per_seed(findings: Sequence[Finding], data: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["data", "id", "sample", "seed", "value"])
 
 
-def check(folder: Path) -> list[str]:
+def check(folder: Path, findings: Sequence[Finding] | None = None) -> list[str]:
     """What a folder's ``claims.csv`` says that does not follow from the numbers beside it, one sentence each."""
     written = pd.read_csv(folder / "claims.csv", encoding="utf-8", keep_default_na=False, dtype=str)
     if missing := [column for column in COLUMNS if column not in written]:
         return [f"claims.csv has no column {', '.join(missing)}."]
     said = {row["id"]: row for row in written.to_dict("records")}
     wrong = []
-    for finding in ledger(Evidence(folder)):
+    for finding in ledger(Evidence(folder)) if findings is None else findings:
         name, row = finding.claim.id, said.pop(finding.claim.id, None)
         if row is None:
             wrong.append(f"{name} is not in claims.csv; from the numbers it is {finding.verdict}.")

@@ -60,6 +60,7 @@ class Evidence:
     def __init__(self, folder: Path, makeable: Sequence[str] | None = None) -> None:
         self.folder, self.makeable = folder, makeable
         self.tables: dict[str, pd.DataFrame] = {}
+        self.pairs: dict[tuple[str, tuple[str, ...]], dict[str, pd.DataFrame]] = {}
 
     def runs(self, exhibit: str, columns: Sequence[str], suffix: str = "_runs") -> pd.DataFrame:
         """The rows of seeded runs of an exhibit, with ``columns``.
@@ -69,20 +70,24 @@ class Evidence:
         """
         name = f"{exhibit}{suffix}.csv"
         if name not in self.tables:
-            file = self.folder / name
-            if not file.exists():
-                if self.makeable is not None and exhibit not in self.makeable:
-                    raise NotTestableError(f"needs {name}, which no exhibit of this version writes")
-                raise NotTestableError(f"needs {name}, which `make {exhibit}` writes")
-            self.tables[name] = pd.read_csv(file, encoding="utf-8")
+            self.tables[name] = self._read(exhibit, name)
         table = self.tables[name]
-        wanted = ["model", "seed", *columns]
-        if missing := [column for column in wanted if column not in table]:
+        if missing := [column for column in ("model", "seed", *columns) if column not in table]:
             raise NotTestableError(f"{name} has no column {', '.join(missing)}")
-        if "corpus" not in table:
-            table = table.assign(corpus="")
-        seeded = table[table.seed.notna()]
-        return seeded.assign(seed=seeded.seed.astype(int))
+        return table
+
+    def _read(self, exhibit: str, name: str) -> pd.DataFrame:
+        file = self.folder / name
+        if not file.exists():
+            if (self.folder / f"{exhibit}.provenance.json").exists():
+                raise NotTestableError(f"{exhibit} has no runs to show on these data")
+            if self.makeable is not None and exhibit not in self.makeable:
+                raise NotTestableError(f"needs {name}, which no exhibit of this version writes")
+            raise NotTestableError(f"needs {name}, which `make {exhibit}` writes")
+        table = pd.read_csv(file, encoding="utf-8")
+        if "seed" in table:  # reference rows have none
+            table = table[table.seed.notna()].astype({"seed": int})
+        return table if "corpus" in table else table.assign(corpus="")
 
     @cached_property
     def corpus_b(self) -> str:
@@ -117,8 +122,9 @@ def _table(rows: pd.DataFrame, metric: str, names: Sequence[str], over: str | No
     keys = ["seed", "model", *([over] if over else [])]
     if rows.duplicated(keys).any():
         raise NotTestableError("a model has more than one row per seed")
-    if rows[metric].isna().all():
-        raise NotTestableError(f"{metric} is not defined on these data")
+    undefined = [name for name in names if rows[rows.model == name][metric].isna().all()]
+    if undefined:
+        raise NotTestableError(f"{metric} is not defined on these data for {', '.join(undefined)}")
     wide = rows.pivot(index="seed", columns=keys[1:], values=metric)
     return (wide.T.groupby(level=0).mean().T if over else wide).dropna()
 
@@ -134,7 +140,7 @@ def _sample(values: pd.Series, rows: pd.DataFrame, detail: str = "") -> Sample:
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
+    return f"{100 * value:+.1f}".replace("-", "−")
 
 
 # --- paper B ---------------------------------------------------------------------------------------------------------
@@ -142,6 +148,8 @@ def _points(value: float) -> str:
 
 def _per_pair(evidence: Evidence, exhibit: str, metrics: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Of each metric ``(seeds, model × pair of platforms)``; pairs on which one of the metrics is 0/0 are left out."""
+    if (exhibit, tuple(metrics)) in evidence.pairs:
+        return evidence.pairs[exhibit, tuple(metrics)]
     rows = evidence.runs(exhibit, ("train_on", "test_on", *metrics))
     rows = rows[rows.model.isin((FINAL_B, *RIVALS_B))]
     if rows.empty:
@@ -151,7 +159,9 @@ def _per_pair(evidence: Evidence, exhibit: str, metrics: Sequence[str]) -> dict[
     rows = rows[~rows.pair.isin(undefined)]
     if rows.empty:
         raise NotTestableError(f"{', '.join(metrics)}: 0/0 on every pair of platforms")
-    return {metric: rows.pivot(index="seed", columns=["model", "pair"], values=metric).dropna() for metric in metrics}
+    wide = {metric: rows.pivot(index="seed", columns=["model", "pair"], values=metric).dropna() for metric in metrics}
+    evidence.pairs[exhibit, tuple(metrics)] = wide
+    return wide
 
 
 def _by_pair(gains: pd.DataFrame) -> str:

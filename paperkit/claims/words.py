@@ -126,7 +126,7 @@ def story(findings: Sequence[Finding], language: str = "en") -> dict[str, list[s
             chosen = [name for name, members in said.items() if state(members) == kind]
             if chosen:
                 title = STATES_SAID[kind][zh]
-                items = [f"{name} {groups()[name].title[language]}" for name in chosen]
+                items = [f"{name} {groups()[name].title[language]}{_remark(said[name], zh)}" for name in chosen]
                 lines.append(f"{title}：{'；'.join(items)}。" if zh else f"{title}: {'; '.join(items)}.")
         told[paper] = lines
     return told
@@ -138,9 +138,13 @@ def said_of(finding: Finding, language: str = "en") -> str:
     values = {"claim": sentence(claim, language), "measured": measured(finding, language), "n": finding.n,
               "reason": finding.reason, "corpus": finding.corpus}  # fmt: skip
     text = _SAID[finding.verdict][zh].format(**values)
-    if finding.remark:
-        text += "（但差异不利于论文的模型。）" if zh else f" But {finding.remark}."
-    return text
+    return text + _remark([finding], zh)
+
+
+def _remark(members: Sequence[Finding], zh: bool) -> str:
+    """What a verdict alone would hide, in parentheses."""
+    said = {f.remark for f in members} - {""}
+    return "".join("（但差异不利于论文的模型）" if zh else f" (but {remark})" for remark in sorted(said))
 
 
 _SAID = {
@@ -148,8 +152,8 @@ _SAID = {
                 "{claim}此处成立：{measured}（{n} 个种子，{corpus}）。"),
     CONTRADICTED: ("{claim} This does not hold here: {measured} over {n} seeds on {corpus}.",
                    "{claim}此处不成立：{measured}（{n} 个种子，{corpus}）。"),
-    INCONCLUSIVE: ("{claim} Our runs leave this open: {measured}; {reason}.",
-                   "{claim}我们的运行尚不能定论：{measured}（{n} 个种子）。"),
+    INCONCLUSIVE: ("{claim} Our runs on {corpus} leave this open: {measured}; {reason}.",
+                   "{claim}我们的运行尚不能定论：{measured}（{n} 个种子，{corpus}）。"),
     NOT_TESTABLE: ("{claim} We could not test this: {reason}.", "{claim}此处无法检验：{reason}。"),
 }  # fmt: skip
 

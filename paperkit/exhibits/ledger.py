@@ -40,12 +40,18 @@ def evidence(study: Study) -> Evidence:
     return Evidence(study.folder, tuple(REGISTRY))
 
 
-@exhibit("claims", NOTEBOOK, "Claims. Every claim of both papers, its evidence and its verdict.", "论断总账 两篇论文的每项论断、证据与判定")
+@exhibit("claims", NOTEBOOK, "Claims. Every claim of both papers, its evidence and its verdict.",
+         "论断总账 两篇论文的每项论断、证据与判定")  # fmt: skip
 def claims_table(study: Study) -> Content:
     return as_table(ledger(evidence(study)), study)
 
 
-@exhibit("x_claims", NOTEBOOK, "How far every measured quantity lies from the threshold of its claim.", "各测量值与论断阈值的距离")
+@exhibit(
+    "x_claims",
+    NOTEBOOK,
+    "How far every measured quantity lies from the threshold of its claim.",
+    "各测量值与论断阈值的距离",
+)
 def forest(study: Study) -> Content:
     return as_picture(ledger(evidence(study)), study)
 
@@ -58,8 +64,9 @@ def as_table(findings: Sequence[Finding], study: Study) -> Content:
 def as_picture(findings: Sequence[Finding], study: Study) -> Content:
     drawn = [f for f in findings if not np.isnan(f.low)]
     left = len(findings) - len(drawn)
-    note = ("Right of the line is what the paper claims. Bars are 95 % t intervals over seeds; hollow marks have fewer than "
-            f"{MIN_SEEDS} seeds. {left} of {len(findings)} statements have no interval here and are not drawn.")  # fmt: skip
+    note = ("Right of the line is what the paper claims; where it claims a difference, either side. Bars are 95 % t intervals "
+            f"over seeds; hollow marks have fewer than {MIN_SEEDS} seeds. {left} of {len(findings)} statements have no interval "
+            "here and are not drawn.")  # fmt: skip
     numbers = pd.DataFrame([{"id": f.claim.id, "unit": f.claim.unit, **dict(zip(("distance", "low", "high"), _towards(f),
                              strict=True)), "verdict": f.verdict} for f in drawn],
                            columns=["id", "unit", "distance", "low", "high", "verdict"])  # fmt: skip
@@ -116,8 +123,7 @@ def _corpora(folder: Path) -> list[Known]:
 
 def _towards(finding: Finding) -> tuple[float, float, float]:
     """Measured value, low and high, as distances from the threshold in the direction that the paper claims."""
-    scale = 100 if finding.claim.unit in ("points", "share") else 1
-    values = [scale * (v - finding.claim.threshold) for v in (finding.measured, finding.low, finding.high)]
+    values = [v - finding.claim.threshold for v in (finding.measured, finding.low, finding.high)]
     if finding.claim.rule in ("less than", "at most"):
         return -values[0], -values[2], -values[1]
     return values[0], values[1], values[2]
@@ -137,14 +143,15 @@ def _draw(findings: Sequence[Finding]) -> Figure:
     figure, axes = plt.subplots(len(panels), 1, figsize=(style.PAGE, 0.155 * sum(rows) + 0.8), squeeze=False,
                                 height_ratios=rows)  # fmt: skip
     for axis, ((paper, unit), members) in zip(axes[:, 0], panels.items(), strict=True):
+        scale = 100 if unit == "points" else 1
         for y, f in enumerate(members):
-            value, low, high = _towards(f)
+            value, low, high = (scale * v for v in _towards(f))
             color, marker = LOOKS[f.verdict]
             face = color if f.n >= MIN_SEEDS else "white"
             axis.plot([low, high], [y, y], color=color, lw=1.2)
             axis.plot([value], [y], marker, color=color, mfc=face, ms=4)
         axis.axvline(0, color=style.INK, lw=0.8)
-        reach = 1.1 * max(abs(v) for f in members for v in _towards(f)) or 1
+        reach = 1.1 * scale * max(abs(v) for f in members for v in _towards(f)) or 1
         axis.set(xlim=(-reach, reach), ylim=(len(members) - 0.4, -0.6))
         axis.set_yticks(range(len(members)), [f"{f.claim.short}  {f.claim.id}" for f in members], fontsize=6.5)
         axis.tick_params(axis="y", length=0)
@@ -157,4 +164,3 @@ def _draw(findings: Sequence[Finding]) -> Figure:
                for verdict, (color, marker) in LOOKS.items()]  # fmt: skip
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
     return figure
-

@@ -51,7 +51,9 @@ def publish(study: Study) -> list[Path]:
                 bare = pd.DataFrame([[_number(cell) for cell in row] for row in rows], columns=head, dtype=object)
                 note = "Texts are not republished; the ids name the rows."
                 write_atomically(copy, tables.to_csv(bare))
-                write_atomically(target / f"{name}.md", tables.to_markdown(bare, facts["caption"], facts["caption_zh"], note))
+                write_atomically(
+                    target / f"{name}.md", tables.to_markdown(bare, facts["caption"], facts["caption_zh"], note)
+                )
                 write_atomically(target / f"{name}.tex", tables.to_latex(bare, facts["caption"], name))
                 written += [target / f"{name}.md", target / f"{name}.tex"]
             else:

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -36,7 +36,9 @@ def naive(samples, rules, thresholds) -> list[str]:
     p = []
     for values, c in zip(samples, thresholds, strict=True):
         flat = len(values) > 1 and max(values) == min(values)
-        p.append(float(values[0] == c) if flat else stats.ttest_1samp(values, c).pvalue if len(values) > 1 else math.nan)
+        p.append(
+            float(values[0] == c) if flat else stats.ttest_1samp(values, c).pvalue if len(values) > 1 else math.nan
+        )
     order = sorted((i for i in range(len(p)) if not math.isnan(p[i])), key=p.__getitem__)
     passes = set()
     for rank, i in enumerate(order):
@@ -64,6 +66,7 @@ samples = st.lists(numbers, min_size=1, max_size=9)
 rows = st.lists(st.tuples(samples, st.sampled_from(RULES), st.sampled_from([0.0, 0.25])), min_size=1, max_size=6)
 
 
+@settings(max_examples=25)
 @example([([0.0] * 5, rule, 0.0) for rule in RULES])
 @example([([0.5] * 5, "differs from", 0.25), ([0.5, 0.5625] * 3, "at most", 0.25)])
 @example([([0.25, 0.5, 0.375, 0.3125, 0.25], "more than", 0.0)] * 6)
@@ -169,7 +172,11 @@ def test_make_claims_prints_the_ledger_and_is_content_with_what_is_committed(cap
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("contradicted", "supported", "B1a is written down as 'supported', but the numbers say 'contradicted': wholly below"),
+        (
+            "contradicted",
+            "supported",
+            "B1a is written down as 'supported', but the numbers say 'contradicted': wholly below",
+        ),
         ("B1a,public", "B9x,public", "B1a is not in claims.csv; from the numbers it is contradicted."),
         (",10,0,contradicted", ",12,0,contradicted", "B1a is written down with n '12', but the numbers give 10."),
     ],

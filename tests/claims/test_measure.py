@@ -27,7 +27,9 @@ def everything(tmp_path):
     draw = np.random.default_rng(0)
 
     def row(columns, **place):
-        return place | {"seed": place.get("seed", 0)} | dict(zip(columns, draw.random(len(columns)).tolist(), strict=True))
+        return (
+            place | {"seed": place.get("seed", 0)} | dict(zip(columns, draw.random(len(columns)).tolist(), strict=True))
+        )
 
     b = ("accuracy", "f1", "recall", "specificity")
     platforms = ("ctrip", "qunar")
@@ -43,10 +45,14 @@ def everything(tmp_path):
     a = ("accuracy", "f1_macro", "manual_accuracy", "tail_f1", "sibling_confusion", "corrected", "repeated")
     both = ("newswire", "tickets")
     svm = [row(a, corpus=c, model="TF-IDF + SVM", seed="") for c in both]
-    write(tmp_path, "a_table_3_runs", [row(a, corpus=c, model=m, seed=s) for c, m, s in product(both, TEN, SEEDS)] + svm)
+    write(
+        tmp_path, "a_table_3_runs", [row(a, corpus=c, model=m, seed=s) for c, m, s in product(both, TEN, SEEDS)] + svm
+    )
     write(tmp_path, "a_table_4_runs", [row(("sa", "ra"), corpus=c, model=m, attack=k, epsilon=e, seed=s)
                                        for c, m, k, e, s in product(both, TEN, ("fgm", "pgd"), (0.1, 0.4), SEEDS)])  # fmt: skip
-    write(tmp_path, "a_fig_3_runs", [row(("spread",), corpus=c, model=m, seed=s) for c, m, s in product(both, TEN, SEEDS)])
+    write(
+        tmp_path, "a_fig_3_runs", [row(("spread",), corpus=c, model=m, seed=s) for c, m, s in product(both, TEN, SEEDS)]
+    )
     for number, corpus in ((4, "newswire"), (5, "tickets")):
         write(tmp_path, f"a_fig_{number}_runs", [row(("sup_step_sd", "steps_to_half"), corpus=corpus, model=m, seed=s)
                                                  for m, s in product(TEN, SEEDS)])  # fmt: skip
@@ -154,7 +160,12 @@ def test_losses_are_compared_at_the_last_epoch_and_with_the_better_rival(tmp_pat
 
 @pytest.mark.parametrize(
     ("effects", "verdict"),
-    [((0.1, -0.1), "supported"), ((0.1, 0.2), "contradicted"), ((-0.1, -0.2), "contradicted"), ((0.1, 0.0), "inconclusive")],
+    [
+        ((0.1, -0.1), "supported"),
+        ((0.1, 0.2), "contradicted"),
+        ((-0.1, -0.2), "contradicted"),
+        ((0.1, 0.0), "inconclusive"),
+    ],
 )
 def test_both_signs(tmp_path, effects, verdict):
     noise = [0.01, -0.01, 0.005, -0.005, 0.0, 0.002]

@@ -35,7 +35,7 @@ def test_every_exhibit_of_the_paper_is_there(notebook):
 @pytest.mark.parametrize("name", ALL)
 def test_a_name_follows_the_contract_and_both_captions_are_there(name):
     item = REGISTRY[name]
-    assert re.fullmatch(r"[ab]_(table|fig)_[1-9]|x_[a-z_]+", name)
+    assert re.fullmatch(r"[ab]_(table|fig)_[1-9]|x_[a-z_]+|claims", name)
     assert item.name == name and item.caption.endswith((".", "?"))
     assert not re.search(r"[\u4e00-\u9fff]", item.caption)
     assert re.search(r"[\u4e00-\u9fff]", item.caption_zh)
@@ -98,7 +98,7 @@ LARGE = {"newswire", "tickets"}
 CORPORA = dict.fromkeys(("x_leakage", "x_notes"), {"reviews"} | LARGE) | dict.fromkeys(
     ("a_fig_2", "a_table_2", "x_label_tree", "x_class_sizes_a", "x_similarity_by_prefix", "x_label_noise",
      "x_encoder_table", "x_encoder_curve"), LARGE
-)  # fmt: skip
+) | dict.fromkeys(("claims", "x_claims"), {"reviews"} | LARGE)  # fmt: skip
 KEYS = {
     "exhibit", "caption", "caption_zh", "note", "data", "corpora", "profile", "seeds", "runs", "train_seconds",
     "wall_seconds", "numerics", "versions", "commit", "notebook", "command", "made", "quotes_texts", "text_columns",
