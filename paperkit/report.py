@@ -32,6 +32,8 @@ TITLES = {
     "07_claims": ("The claims", "论断"),
     "08_encoder": ("The encoder", "编码器"),
 }
+SHORT = 26
+"""A cell of so few characters is not broken into lines on a screen."""
 FACTS = ("command", "notebook", "data", "seeds", "runs", "train_seconds", "commit", "made")
 
 
@@ -61,8 +63,9 @@ def write(study: Study) -> Path:
     if not items:
         raise InputError(f"nothing is built in {study.folder}; run make paper with the same DATA and PROFILE first")
     findings = ledger(Evidence(study.folder, tuple(REGISTRY)))
-    path = study.folder / NAME
-    write_atomically(path, render(study, items, findings))
+    path, page = study.folder / NAME, render(study, items, findings)
+    if not path.exists() or path.read_text(encoding="utf-8") != page:
+        write_atomically(path, page)
     return path
 
 
@@ -126,7 +129,8 @@ def cells(line: str) -> list[str]:
 
 def _cell(text: str) -> Markup:
     number = re.match(r"[-+−]?[\d.]+(?:$|[ \[])|n/a$|< ?\.", text)
-    return Markup('<td class="number">{}</td>' if number else "<td>{}</td>").format(text)
+    kind = "number" if number else "short" if len(text) <= SHORT else "long"
+    return Markup('<td class="{}">{}</td>').format(kind, text)
 
 
 def render(study: Study, items: Sequence[Item], findings: Sequence[Finding]) -> str:

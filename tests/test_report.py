@@ -118,6 +118,12 @@ def test_no_cell_acts_as_markup():
     assert "<script" not in shown and "&lt;script&gt;" in shown
 
 
+def test_a_report_of_the_same_build_is_not_written_again(built, monkeypatch):
+    monkeypatch.setenv("PAPERKIT_BUILD", str(built[0].parents[1]))
+    before = (built[0] / report.NAME).stat().st_mtime_ns
+    assert report.write(Study("public", "cpu")).stat().st_mtime_ns == before
+
+
 def test_before_anything_is_built_there_is_no_report(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PAPERKIT_BUILD", str(tmp_path))
     assert main(["report", "--data", "public"]) == 2
