@@ -51,7 +51,7 @@ RUN := $(PY) -m paperkit
 NOTEBOOKS := $(filter-out %.failed,$(sort $(basename $(notdir $(wildcard notebooks/0*.ipynb)))))
 LEDGER := $(filter %_claims,$(NOTEBOOKS))
 
-.PHONY: help setup paper train plan test test-all verify lab data publish refresh lint benchmarks pretrain clean clean-all FORCE
+.PHONY: help setup paper train plan test test-all verify claims report lab data publish refresh lint benchmarks pretrain clean clean-all FORCE
 .PHONY: $(NOTEBOOKS)
 
 help: ## this list
@@ -117,7 +117,11 @@ $(NOTEBOOKS): $(READY) | train
 $(LEDGER): | $(filter-out $(LEDGER),$(NOTEBOOKS))
 
 paper: train $(NOTEBOOKS) ## every table, figure, claim and the report
+	@$(RUN) report $(OPTIONS)
 	@$(RUN) where $(OPTIONS)
+
+report: $(READY) ## the report, one HTML file, of what is built
+	$(RUN) report $(OPTIONS)
 
 plan: $(READY) ## what `make paper` would still train: runs, minutes, disk
 	$(RUN) plan $(OPTIONS)
@@ -135,6 +139,9 @@ x_%: $(READY) FORCE
 
 verify: $(READY) ## compare this machine's results with the committed reference
 	$(RUN) verify $(OPTIONS)
+
+claims: $(READY) ## the ledger of claims; fails if the committed one does not follow from the committed numbers
+	$(RUN) claims $(OPTIONS)
 
 publish: $(READY) ## make these results the committed reference in figures/
 	$(RUN) publish $(OPTIONS)

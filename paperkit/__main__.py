@@ -148,6 +148,34 @@ def _verify(options) -> int:
     return 0 if good else 1
 
 
+def _claims(options) -> int:
+    """The ledger of the build, or else of the committed reference; 1 if the latter does not follow from its own numbers."""
+    from paperkit.claims import Evidence, check, ledger, words
+    from paperkit.exhibits.exhibit import REGISTRY, find
+
+    study = _study(options)
+    find("claims")
+    reference = paths.figures() / study.name
+    read = {f"{name}{suffix}.csv" for name in REGISTRY for suffix in ("_runs", "")}
+    built = any(file.name in read for file in study.folder.glob("*.csv"))
+    if not built and not (reference / "claims.csv").exists():
+        raise InputError(f"nothing is built in {study.folder}, and {reference} holds no claims; run make paper first")
+    folder = study.folder if built else reference
+    print(f"Numbers of {os.path.relpath(folder)}/\n")
+    findings = ledger(Evidence(folder, tuple(REGISTRY)))
+    print(words.plain(findings))
+    wrong = check(reference, None if built else findings) if (reference / "claims.csv").exists() else []
+    for sentence in wrong:
+        print(f"paperkit: {os.path.relpath(reference)}: {sentence}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _report(options) -> None:
+    from paperkit.report import write
+
+    print(os.path.relpath(write(_study(options))))
+
+
 def _where(options) -> None:
     print(f"Results: {os.path.relpath(_study(options).folder)}/")
 
@@ -173,7 +201,8 @@ def _refresh(options) -> int:
 
 
 COMMANDS = {"train": _train, "plan": _plan, "notebook": _notebook, "exhibit": _exhibit, "publish": _publish,
-            "verify": _verify, "data": _data, "refresh": _refresh, "where": _where}  # fmt: skip
+            "verify": _verify, "claims": _claims, "report": _report, "data": _data, "refresh": _refresh,
+            "where": _where}  # fmt: skip
 
 
 if __name__ == "__main__":

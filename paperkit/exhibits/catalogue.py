@@ -7,6 +7,7 @@ from paperkit.exhibits import (  # noqa: F401
     data,
     data_a,
     encoder,
+    ledger,
     paper_a,
     paper_b,
     robustness,

@@ -13,18 +13,22 @@ import pandas as pd
 from paperkit import paths
 from paperkit.errors import InputError
 from paperkit.exhibits import tables
+from paperkit.exhibits.ledger import redraw
 from paperkit.store import write_atomically
 from paperkit.study import Study
 
 TOLERANCE = 0.02
 """How far a number may lie from the reference: another processor changes the last digits, and a text or two with them."""
+FOLLOWS = {"claims.csv": ("verdict", "reason"), "claims_runs.csv": (), "x_claims.csv": ("verdict",)}
+"""Files of the ledger with the columns that follow from the numbers; where these agree within the tolerance, a verdict at
+the border may still turn. A build may measure claims that the reference could not."""
 
 
 def publish(study: Study) -> list[Path]:
     """Promote every exhibit of a build to ``figures/<data>/``; returns the files written.
 
     What quotes texts is promoted for embedded data only; of other corpora, tables lose their text columns and pictures
-    of texts stay behind.
+    of texts stay behind. The ledger of claims is drawn up anew from what is then committed, which may be more than this build.
     """
     built = sorted(study.folder.glob("*.provenance.json"))
     if not built:
@@ -47,12 +51,16 @@ def publish(study: Study) -> list[Path]:
                 bare = pd.DataFrame([[_number(cell) for cell in row] for row in rows], columns=head, dtype=object)
                 note = "Texts are not republished; the ids name the rows."
                 write_atomically(copy, tables.to_csv(bare))
-                write_atomically(target / f"{name}.md", tables.to_markdown(bare, facts["caption"], facts["caption_zh"], note))
+                write_atomically(
+                    target / f"{name}.md", tables.to_markdown(bare, facts["caption"], facts["caption_zh"], note)
+                )
                 write_atomically(target / f"{name}.tex", tables.to_latex(bare, facts["caption"], name))
                 written += [target / f"{name}.md", target / f"{name}.tex"]
             else:
                 shutil.copyfile(file, copy)
             written.append(copy)
+    if (target / "claims.provenance.json").exists():
+        written = list(dict.fromkeys(written + redraw(study, target)))
     for readme in paths.figures().parent.glob("README*.md"):
         write_atomically(readme, fill(readme.read_text(encoding="utf-8")))
     return written
@@ -81,10 +89,15 @@ def verify(study: Study) -> tuple[list[str], bool]:
         if got == expected:
             lines.append(f"identical  {theirs.name}")
             continue
-        largest, problem = _difference(expected, got)
+        following = FOLLOWS.get(theirs.name, ())
+        if theirs.name in FOLLOWS:
+            expected, got = _measured(expected, got)
+        largest, problem = _difference(*(_without(rows, {*following}) for rows in (expected, got)))
         fine = problem is None and largest <= TOLERANCE
         good &= fine
         what = problem or f"largest difference {largest:.4f} (accepted: {TOLERANCE})"
+        if fine and following and (turned := _turned(expected, got)):
+            what += f"; with it turns the verdict on {', '.join(turned)}"
         lines.append(f"{'close' if fine else 'different':9s}  {theirs.name}: {what}")
     return lines, good
 
@@ -103,6 +116,19 @@ def _text_columns(folder: Path, name: str) -> set[str]:
     """Columns of a built exhibit that the reference may lack."""
     record = folder / f"{name}.provenance.json"
     return set(json.loads(record.read_text(encoding="utf-8"))["text_columns"]) if record.exists() else set()
+
+
+def _measured(theirs: list[list[str]], ours: list[list[str]]) -> tuple[list[list[str]], list[list[str]]]:
+    """Both without the claims that the reference does not measure."""
+    at, value = theirs[0].index("id"), theirs[0].index("measured") if "measured" in theirs[0] else 0
+    known = {row[at] for row in theirs[1:] if row[value]}
+    return tuple([rows[0], *(row for row in rows[1:] if row[at] in known)] for rows in (theirs, ours))
+
+
+def _turned(theirs: list[list[str]], ours: list[list[str]]) -> list[str]:
+    """Claims whose verdict is another one."""
+    at = theirs[0].index("verdict")
+    return [a[0] for a, b in zip(theirs[1:], ours[1:], strict=True) if a[at] != b[at]]
 
 
 def _number(cell: str) -> str | float:

@@ -37,7 +37,7 @@ def test_every_exhibit_of_the_paper_is_there(notebook):
 @pytest.mark.parametrize("name", ALL)
 def test_a_name_follows_the_contract_and_both_captions_are_there(name):
     item = REGISTRY[name]
-    assert re.fullmatch(r"[ab]_(table|fig)_[1-9]|x_[a-z0-9_]+", name)
+    assert re.fullmatch(r"[ab]_(table|fig)_[1-9]|x_[a-z0-9_]+|claims", name)
     assert item.name == name and item.caption.endswith((".", "?"))
     assert not re.search(r"[\u4e00-\u9fff]", item.caption)
     assert re.search(r"[\u4e00-\u9fff]", item.caption_zh)
@@ -101,7 +101,8 @@ CORPORA = dict.fromkeys(("x_leakage", "x_notes"), {"reviews"} | LARGE) | dict.fr
     ("a_fig_2", "a_table_2", "x_label_tree", "x_class_sizes_a", "x_similarity_by_prefix", "x_label_noise",
      "x_encoder_table", "x_encoder_curve", "a_table_3", "x_table_3_differences", "x_frequency", "x_wrong_labels", "a_fig_3",
      "a_table_4", "x_attacks", "x_epsilon", "x_ra_above_sa"), LARGE
-) | {"a_fig_4": {"newswire"}, **{name: {"tickets"} for name in ("a_fig_5", "x_siblings", "x_scope", "a_table_1")}}  # fmt: skip
+) | {"a_fig_4": {"newswire"}, **{name: {"tickets"} for name in ("a_fig_5", "x_siblings", "x_scope", "a_table_1")},
+     **dict.fromkeys(("claims", "x_claims"), {"reviews"} | LARGE)}  # fmt: skip
 KEYS = {
     "exhibit", "caption", "caption_zh", "note", "data", "corpora", "profile", "seeds", "runs", "train_seconds",
     "wall_seconds", "numerics", "versions", "commit", "notebook", "command", "made", "quotes_texts", "text_columns",

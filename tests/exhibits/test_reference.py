@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from paperkit import paths
+from paperkit.claims import check
 from paperkit.errors import InputError
 from paperkit.exhibits.exhibit import show
+from paperkit.exhibits.ledger import redraw
 from paperkit.exhibits.reference import TOLERANCE, fill, publish, verify
 from paperkit.study import Study
 from tests.small import SETTINGS, reviews, write_csv
@@ -217,3 +219,60 @@ def test_a_document_gets_the_tables_of_the_reference(home):
     assert fill(filled) == filled
     missing = document.replace("b_table_4", "b_table_9")
     assert fill(missing) == missing and fill("no block") == "no block"
+
+
+@pytest.fixture
+def measured(build):
+    """A build with the numbers of one claim's exhibit, and the ledger of it."""
+    make, put = build
+    study = make("embedded")
+    study.profile, study.kind = Study("embedded", "smoke").profile, "embedded"
+    study.text = study.label = study.split = study.platform = None
+    study.overrides, study.data = {}, "embedded"
+
+    def with_accuracy(focal: float) -> SimpleNamespace:
+        names = ("Bi-LSTM", "Bi-LSTM-Att", "Bi-LSTM-Att-Focal")
+        rows = ["corpus,train_on,test_on,model,seed,accuracy"]
+        rows += [f"reviews,a,a,{name},{seed},{0.8 + 0.001 * seed + (focal - 0.8) * name.endswith('Focal'):.4f}"
+                 for name in names for seed in range(5)]  # fmt: skip
+        put(study, "b_table_4", csv="a\n1\n", runs="\n".join(rows) + "\n")
+        facts = json.loads((study.folder / "b_table_4.provenance.json").read_text())
+        facts["corpora"] = [{"name": "reviews", "sha256": "0", "texts": 9}]
+        (study.folder / "b_table_4.provenance.json").write_text(json.dumps(facts))
+        redraw(study, study.folder)
+        return study
+
+    return with_accuracy
+
+
+def verdict(folder, claim: str) -> str:
+    rows = pd.read_csv(folder / "claims.csv").set_index("id")
+    return rows.verdict[claim]
+
+
+def test_the_committed_ledger_is_drawn_from_what_is_committed_not_from_what_the_build_wrote(measured):
+    study = measured(0.99)
+    target = paths.figures() / "embedded"
+    assert verdict(study.folder, "B5a") == "supported"
+    with (study.folder / "claims.csv").open("a") as file:
+        file.write("written by a hand\n")
+    written = {file.name for file in publish(study)}
+    assert {"claims.csv", "claims.md", "claims_runs.csv", "x_claims.svg", "b_table_4_runs.csv"} <= written
+    assert check(target) == [] and verdict(target, "B5a") == "supported"
+
+
+def test_a_verdict_that_turns_at_the_border_is_said_and_is_no_difference(measured):
+    publish(measured(0.952))
+    lines, good = verify(measured(0.946))
+    (line,) = (line for line in lines if " claims.csv" in line)
+    assert good and line.startswith("close") and line.endswith("with it turns the verdict on B5a")
+
+
+def test_a_claim_that_only_the_build_measures_is_no_difference(measured):
+    study = measured(0.97)
+    publish(study)
+    runs = (study.folder / "b_table_4_runs.csv").read_text()
+    (study.folder / "b_table_3_runs.csv").write_text(runs.replace(",a,a,", ",a,b,"))
+    redraw(study, study.folder)
+    lines, good = verify(study)
+    assert verdict(study.folder, "B5b") == "supported" and good, lines

@@ -1,0 +1,211 @@
+"""From numbers to verdicts: one rule for every claim, Holm's correction across the ledger, never a hand."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from paperkit.claims.entries import Claim, claims
+from paperkit.claims.measure import MEASURES, Evidence, NotTestableError, Sample
+from paperkit.evaluate import statistics
+
+SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_TESTABLE = VERDICTS = (
+    "supported",
+    "contradicted",
+    "inconclusive",
+    "not testable here",
+)
+MIN_SEEDS = 5
+"""Below it no verdict is given."""
+LEVEL, ALPHA = 0.95, 0.05
+MANY_SEEDS = 1000
+COLUMNS = ["id", "data", "corpus", "measured", "low", "high", "n", "threshold", "verdict", "reason"]
+TOLERANCE = 1e-6
+"""By how much a committed number may differ from the one that follows from the committed files: they hold ten digits."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the numbers say of one claim."""
+
+    claim: Claim
+    corpus: str = ""
+    measured: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    """95 % t interval over seeds."""
+    n: int = 0
+    p: float = math.nan
+    """Two-sided, of "the quantity is the threshold"; nan where there is no such test."""
+    p_holm: float = math.nan
+    effect: float = math.nan
+    """(measured − threshold) / standard deviation over seeds."""
+    needed: float = math.nan
+    """About how many seeds would decide it, with a power of 80 % and the level that Holm's correction leaves at worst."""
+    verdict: str = NOT_TESTABLE
+    reason: str = ""
+    remark: str = ""
+    """What a verdict alone would hide."""
+    sample: Sample | None = None
+
+
+def measured(claim: Claim, evidence: Evidence) -> Finding:
+    """The quantity of a claim with interval and p value, and no verdict yet; why it cannot be measured, if it cannot."""
+    arguments = {name: value for name, value in claim.measurement.items() if name != "name"}
+    try:
+        sample = MEASURES[claim.measurement["name"]](evidence, **arguments)
+    except NotTestableError as error:
+        return Finding(claim, verdict=NOT_TESTABLE, reason=str(error))
+    return _described(Finding(claim, sample.corpus, sample=sample), sample)
+
+
+def _described(finding: Finding, sample: Sample) -> Finding:
+    threshold, values, other = finding.claim.threshold, sample.values, sample.other
+    if sample.bounds is not None:
+        value, low, high = sample.bounds
+        return replace(finding, measured=value, low=low, high=high, n=len(values))
+    if other is None:
+        test = statistics.paired_t(values, np.full(len(values), threshold), LEVEL)
+        sd = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+    else:
+        test = statistics.welch_t(values - threshold, other, LEVEL)
+        sd = math.hypot(*(float(part.std(ddof=1)) if len(part) > 1 else math.nan for part in (values, other)))
+    effect = test.difference / sd if sd > 0 and test.high > test.low else math.nan
+    return replace(finding, measured=threshold + test.difference, low=threshold + test.low, high=threshold + test.high,
+                   n=test.n, p=test.p, effect=effect)  # fmt: skip
+
+
+def ledger(evidence: Evidence, entries: Sequence[Claim] | None = None) -> list[Finding]:
+    """Every claim with its verdict, in the order of ``entries`` (all of them when None)."""
+    found = [measured(claim, evidence) for claim in (claims() if entries is None else entries)]
+    tests = [f.p if f.claim.family == "ledger" else math.nan for f in found]
+    adjusted = statistics.holm(tests)
+    count = int(np.count_nonzero(~np.isnan(tests)))
+    return [judge(replace(f, p_holm=float(p)), count) for f, p in zip(found, adjusted, strict=True)]
+
+
+def judge(finding: Finding, tests: int = 1) -> Finding:
+    """The verdict, by rule, on what was measured; ``tests`` is how many p values Holm's correction saw.
+
+    An interval wholly on one side of the threshold decides, if the p value holds after Holm's correction. Where all seeds
+    agree to the last digit there is no interval, and the value itself decides.
+    """
+    if finding.sample is None:
+        return finding
+    if finding.n < MIN_SEEDS:
+        seeds = "seed" if finding.n == 1 else "seeds"
+        return _open(finding, tests, f"{finding.n} {seeds}, a verdict needs {MIN_SEEDS}")
+    low, high, limit = finding.low, finding.high, finding.claim.threshold
+    side = 1 if low > limit else -1 if high < limit else 0
+    if side and finding.p_holm >= ALPHA:
+        return _open(finding, tests, "the interval excludes the threshold, but not after Holm's correction over "
+                     f"{tests} tests (p = {finding.p_holm:.3f})")  # fmt: skip
+    rule = finding.claim.rule
+    if side:
+        good = {
+            "more than": side > 0,
+            "at least": side > 0,
+            "less than": side < 0,
+            "at most": side < 0,
+            "differs from": True,
+        }
+        where = "above" if side > 0 else "below"
+        held = f" (p {_p(finding.p_holm)} after Holm)" if not math.isnan(finding.p_holm) else ""
+        return _closed(finding, SUPPORTED if good[rule] else CONTRADICTED, f"wholly {where} the threshold{held}")
+    if low == high:  # then the value is the threshold
+        return _closed(finding, SUPPORTED if rule in ("at least", "at most") else CONTRADICTED,
+                       "exactly the threshold with every seed")  # fmt: skip
+    return _open(finding, tests, "the interval holds the threshold")
+
+
+def _open(finding: Finding, tests: int, reason: str) -> Finding:
+    """No verdict yet, and what it would take."""
+    if not math.isnan(finding.p):
+        finding = replace(finding, needed=_needed(finding, ALPHA / max(tests, 1)))
+    return _closed(finding, INCONCLUSIVE, reason + _power(finding))
+
+
+def _needed(finding: Finding, alpha: float) -> float:
+    """Seeds for a decision; inf where no number would do, nan where one seed says nothing about the spread."""
+    if finding.n < 2:
+        return math.nan
+    if math.isnan(finding.effect):
+        return MIN_SEEDS if finding.measured != finding.claim.threshold else math.inf
+    return max(MIN_SEEDS, finding.n + 1, statistics.power_seeds(finding.effect, 1.0, alpha))
+
+
+def _power(finding: Finding) -> str:
+    if math.isnan(finding.needed):
+        return ""
+    if finding.needed > MANY_SEEDS:
+        return f"; with this spread more than {MANY_SEEDS:,} seeds would be needed to decide it"
+    return f"; with this spread about {finding.needed:.0f} seeds would decide it"
+
+
+def _p(p: float) -> str:
+    return "< .001" if p < 0.001 else f"= {p:.3f}"
+
+
+def _closed(finding: Finding, verdict: str, reason: str) -> Finding:
+    against = (
+        finding.claim.rule == "differs from" and verdict == SUPPORTED and finding.measured < finding.claim.threshold
+    )
+    remark = "the difference is to the disadvantage of the paper's model" if against else ""
+    size = f"effect {finding.effect:+.1f} SD".replace("-", "−") if not math.isnan(finding.effect) else ""
+    text = "; ".join(filter(None, (reason, remark, size, finding.sample.detail)))
+    return replace(finding, verdict=verdict, reason=text, remark=remark)
+
+
+def table(findings: Sequence[Finding], data: str) -> pd.DataFrame:
+    """``claims.csv``."""
+    rows = [{"id": f.claim.id, "data": data, "corpus": f.corpus, "measured": f.measured, "low": f.low, "high": f.high,
+             "n": f.n, "threshold": f.claim.threshold, "verdict": f.verdict, "reason": f.reason} for f in findings]  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def per_seed(findings: Sequence[Finding], data: str) -> pd.DataFrame:
+    """``claims_runs.csv``: the measured quantity of every claim, seed by seed."""
+    rows = []
+    for f in findings:
+        if f.sample is None or f.sample.bounds is not None:
+            continue
+        rows += [{"data": data, "id": f.claim.id, "sample": "", "seed": seed, "value": float(value)}
+                 for seed, value in zip(f.sample.seeds, f.sample.values, strict=True)]  # fmt: skip
+        if f.sample.other is not None:
+            rows += [{"data": data, "id": f.claim.id, "sample": "subtracted", "seed": seed, "value": float(value)}
+                     for seed, value in enumerate(f.sample.other)]  # fmt: skip
+    return pd.DataFrame(rows, columns=["data", "id", "sample", "seed", "value"])
+
+
+def check(folder: Path, findings: Sequence[Finding] | None = None) -> list[str]:
+    """What a folder's ``claims.csv`` says that does not follow from the numbers beside it, one sentence each."""
+    written = pd.read_csv(folder / "claims.csv", encoding="utf-8", keep_default_na=False, dtype=str)
+    if missing := [column for column in COLUMNS if column not in written]:
+        return [f"claims.csv has no column {', '.join(missing)}."]
+    said = {row["id"]: row for row in written.to_dict("records")}
+    wrong = []
+    for finding in ledger(Evidence(folder)) if findings is None else findings:
+        name, row = finding.claim.id, said.pop(finding.claim.id, None)
+        if row is None:
+            wrong.append(f"{name} is not in claims.csv; from the numbers it is {finding.verdict}.")
+        elif row["verdict"] != finding.verdict:
+            wrong.append(f"{name} is written down as {row['verdict']!r}, but the numbers say {finding.verdict!r}: "
+                         f"{finding.reason}.")  # fmt: skip
+        else:
+            wrong += [f"{name} is written down with {part} {row[part]!r}, but the numbers give {value:.6g}."
+                      for part, value in (("measured", finding.measured), ("low", finding.low), ("high", finding.high),
+                                          ("n", finding.n), ("threshold", finding.claim.threshold))
+                      if not _same(row[part], value)]  # fmt: skip
+    return wrong + [f"{name} is in claims.csv, but it is no claim of the ledger." for name in said]
+
+
+def _same(cell: str, value: float) -> bool:
+    if math.isnan(value):
+        return cell == ""
+    try:
+        return math.isclose(float(cell), value, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    except ValueError:
+        return False

@@ -1,0 +1,166 @@
+"""The claims ledger as an exhibit, and as a picture (notebook 07_claims)."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from paperkit.claims import Finding, claims
+from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, MIN_SEEDS, SUPPORTED, ledger, per_seed, table
+from paperkit.claims.measure import Evidence
+from paperkit.claims.words import UNITS, VERDICTS_ZH, readable
+from paperkit.exhibits import style
+from paperkit.exhibits.exhibit import REGISTRY, Content, exhibit, find, show, write
+from paperkit.exhibits.style import label
+from paperkit.study import Study
+
+NOTEBOOK = "07_claims"
+EXHIBITS = ("claims", "x_claims")
+LOOKS = {SUPPORTED: (style.GREEN, "o"), CONTRADICTED: (style.RED, "X"), INCONCLUSIVE: (style.GREY, "D")}
+NOTE = ("Intervals are 95 % t intervals over seeds, paired where the seeds are. A verdict needs at least {n} seeds, an interval "
+        "wholly on one side of the threshold, and a p value that holds after Holm's correction across the ledger.")  # fmt: skip
+
+
+def evidence(study: Study) -> Evidence:
+    """The numbers that the ledger reads; exhibits of this study that are not there, or of other settings, are made first."""
+    find("claims")  # registers every exhibit
+    profile = json.loads(json.dumps(asdict(study.profile)))
+    for name in dict.fromkeys(name for claim in claims() for name in claim.exhibits):
+        record = study.folder / f"{name}.provenance.json"
+        made = record.exists() and json.loads(record.read_text(encoding="utf-8"))["profile"] == profile
+        if name in REGISTRY and not made:
+            show(study, name)
+    return Evidence(study.folder, tuple(REGISTRY))
+
+
+@exhibit("claims", NOTEBOOK, "Claims. Every claim of both papers, its evidence and its verdict.",
+         "论断总账 两篇论文的每项论断、证据与判定")  # fmt: skip
+def claims_table(study: Study) -> Content:
+    return as_table(ledger(evidence(study)), study)
+
+
+@exhibit(
+    "x_claims",
+    NOTEBOOK,
+    "How far every measured quantity lies from the threshold of its claim.",
+    "各测量值与论断阈值的距离",
+)
+def forest(study: Study) -> Content:
+    return as_picture(ledger(evidence(study)), study)
+
+
+def as_table(findings: Sequence[Finding], study: Study) -> Content:
+    return Content(table(findings, study.name), display=readable(findings), per_seed=per_seed(findings, study.name),
+                   note=NOTE.format(n=MIN_SEEDS), corpora=_corpora(study.folder))  # fmt: skip
+
+
+def as_picture(findings: Sequence[Finding], study: Study) -> Content:
+    drawn = [f for f in findings if not np.isnan(f.low)]
+    left = len(findings) - len(drawn)
+    note = ("Right of the line is what the paper claims; where it claims a difference, either side. Bars are 95 % t intervals "
+            f"over seeds; hollow marks have fewer than {MIN_SEEDS} seeds. {left} of {len(findings)} statements have no interval "
+            "here and are not drawn.")  # fmt: skip
+    numbers = pd.DataFrame([{"id": f.claim.id, "unit": f.claim.unit, **dict(zip(("distance", "low", "high"), _towards(f),
+                             strict=True)), "verdict": f.verdict} for f in drawn],
+                           columns=["id", "unit", "distance", "low", "high", "verdict"])  # fmt: skip
+    return Content(_draw(drawn), numbers=numbers, note=note, corpora=_corpora(study.folder))
+
+
+def redraw(study: Study, folder: Path) -> list[Path]:
+    """Write the ledger of the numbers in ``folder`` into it: what is committed must follow from what is committed."""
+    find("claims")
+    placed = _Placed(study, folder)
+    findings = ledger(Evidence(folder, tuple(REGISTRY)))
+    written = []
+    for name, make in (("claims", as_table), ("x_claims", as_picture)):
+        started = time.perf_counter()
+        style.apply()
+        content = make(findings, placed)
+        written += write(placed, REGISTRY[name], content, time.perf_counter() - started)
+    return written
+
+
+class _Placed:
+    """A study whose folder is another one."""
+
+    def __init__(self, study: Study, folder: Path) -> None:
+        self._study, self.folder = study, folder
+
+    def __getattr__(self, name: str):
+        return getattr(self._study, name)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A corpus as the provenance of another exhibit names it; it need not be on this machine."""
+
+    name: str
+    checksum: str
+    texts: int
+
+    def __len__(self) -> int:
+        return self.texts
+
+
+def _corpora(folder: Path) -> list[Known]:
+    """Those of the exhibits that the ledger reads."""
+    found = {}
+    for name in dict.fromkeys(name for claim in claims() for name in claim.exhibits):
+        record = folder / f"{name}.provenance.json"
+        if record.exists():
+            facts = json.loads(record.read_text(encoding="utf-8"))
+            for each in facts.get("corpora") or [facts["corpus"]]:
+                found[each["name"]] = Known(each["name"], each["sha256"], each["texts"])
+    return list(found.values())
+
+
+def _towards(finding: Finding) -> tuple[float, float, float]:
+    """Measured value, low and high, as distances from the threshold in the direction that the paper claims."""
+    values = [v - finding.claim.threshold for v in (finding.measured, finding.low, finding.high)]
+    if finding.claim.rule in ("less than", "at most"):
+        return -values[0], -values[2], -values[1]
+    return values[0], values[1], values[2]
+
+
+def _draw(findings: Sequence[Finding]) -> Figure:
+    """A panel per paper and unit, a row per statement."""
+    panels: dict[tuple[str, str], list[Finding]] = {}
+    for f in findings:
+        unit = "points" if f.claim.unit == "share" else f.claim.unit
+        panels.setdefault((f.claim.paper, unit), []).append(f)
+    if not panels:
+        figure = plt.figure(figsize=(style.PAGE, 1))
+        figure.text(0.5, 0.5, "n/a: nothing is measured with two seeds or more", ha="center", va="center")
+        return figure
+    rows = [len(members) + 1.6 for members in panels.values()]
+    figure, axes = plt.subplots(len(panels), 1, figsize=(style.PAGE, 0.155 * sum(rows) + 0.8), squeeze=False,
+                                height_ratios=rows)  # fmt: skip
+    for axis, ((paper, unit), members) in zip(axes[:, 0], panels.items(), strict=True):
+        scale = 100 if unit == "points" else 1
+        for y, f in enumerate(members):
+            value, low, high = (scale * v for v in _towards(f))
+            color, marker = LOOKS[f.verdict]
+            face = color if f.n >= MIN_SEEDS else "white"
+            axis.plot([low, high], [y, y], color=color, lw=1.2)
+            axis.plot([value], [y], marker, color=color, mfc=face, ms=4)
+        axis.axvline(0, color=style.INK, lw=0.8)
+        reach = 1.1 * scale * max(abs(v) for f in members for v in _towards(f)) or 1
+        axis.set(xlim=(-reach, reach), ylim=(len(members) - 0.4, -0.6))
+        axis.set_yticks(range(len(members)), [f"{f.claim.short}  {f.claim.id}" for f in members], fontsize=6.5)
+        axis.tick_params(axis="y", length=0)
+        axis.grid(axis="x")
+        axis.grid(visible=False, axis="y")
+        name = UNITS[unit] if UNITS[unit][0] else (unit, {"loss": "损失"}[unit])
+        axis.set_xlabel(label(f"paper {paper}: beyond the threshold, {name[0]} →", f"论文{paper}：超出阈值，{name[1]}", "  "),
+                        fontsize=7)  # fmt: skip
+    handles = [Line2D([], [], color=color, marker=marker, lw=1.2, ms=4, label=label(verdict, VERDICTS_ZH[verdict], " "))
+               for verdict, (color, marker) in LOOKS.items()]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    return figure

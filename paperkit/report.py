@@ -1,0 +1,177 @@
+"""The report: everything that was built for one data set, as one HTML file that needs nothing else."""
+
+import base64
+import html
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from paperkit import paths
+from paperkit.claims import Evidence, ledger, words
+from paperkit.claims.ledger import VERDICTS, Finding
+from paperkit.errors import InputError
+from paperkit.exhibits.exhibit import REGISTRY, command, find
+from paperkit.exhibits.ledger import EXHIBITS as LEDGER_EXHIBITS
+from paperkit.store import write_atomically
+from paperkit.study import Study
+
+NAME = "paper.html"
+TEMPLATE = "report.html"
+TITLES = {
+    "01_data": ("The data", "数据"),
+    "02_bilstm_focal": ("Paper B: Bi-LSTM, attention, focal loss", "论文B：双向LSTM、注意力与Focal损失"),
+    "03_uda": ("Paper A: UDA", "论文A：UDA 半监督"),
+    "04_esimcse": ("Paper A: ESimCSE", "论文A：ESimCSE 对比学习"),
+    "05_adversarial": ("Paper A: adversarial training and the ten models", "论文A：对抗训练与十个模型"),
+    "06_robustness": ("Paper A: robustness", "论文A：鲁棒性"),
+    "07_claims": ("The claims", "论断"),
+    "08_encoder": ("The encoder", "编码器"),
+}
+SHORT = 26
+"""A cell of so few characters is not broken into lines on a screen."""
+FACTS = ("command", "notebook", "data", "seeds", "runs", "train_seconds", "commit", "made")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One exhibit as the report shows it."""
+
+    name: str
+    caption: str
+    caption_zh: str
+    notebook: str
+    body: Markup
+    note: str
+    facts: dict[str, str]
+    record: str
+    """Its whole provenance, as JSON."""
+
+
+def write(study: Study) -> Path:
+    """Write ``paper.html`` into the study's folder and return its path.
+
+    Raises:
+        InputError: nothing is built there.
+    """
+    find("claims")  # registers every exhibit
+    items = collect(study.folder)
+    if not items:
+        raise InputError(f"nothing is built in {study.folder}; run make paper with the same DATA and PROFILE first")
+    findings = ledger(Evidence(study.folder, tuple(REGISTRY)))
+    path, page = study.folder / NAME, render(study, items, findings)
+    if not path.exists() or path.read_text(encoding="utf-8") != page:
+        write_atomically(path, page)
+    return path
+
+
+def collect(folder: Path) -> list[Item]:
+    """Every exhibit of a folder, notebook by notebook, in the order in which the notebooks show them."""
+    found = []
+    for record in folder.glob("*.provenance.json"):
+        text = record.read_text(encoding="utf-8")
+        facts = json.loads(text)
+        body = _body(folder, facts["exhibit"], facts["caption"])
+        if body is not None:
+            shown = {name: ", ".join(map(str, v)) if isinstance(v := facts[name], list) else str(v) for name in FACTS}
+            notebook = Path(facts["notebook"]).stem
+            found.append(
+                Item(
+                    facts["exhibit"], facts["caption"], facts["caption_zh"], notebook, body, facts["note"], shown, text
+                )
+            )
+    order = {name: place for place, name in enumerate(_shown())}
+    return sorted(found, key=lambda item: (item.notebook, order.get(item.name, len(order)), item.name))
+
+
+def _shown() -> list[str]:
+    """Exhibits in the order of the notebooks' cells."""
+    names = []
+    for path in sorted(paths.NOTEBOOKS.glob("0*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            names += re.findall(r'show\(study, "(\w+)"\)', "".join(cell["source"]))
+    return names
+
+
+def _body(folder: Path, name: str, caption: str) -> Markup | None:
+    """A table as HTML, a picture as a data URI: an image runs no scripts and shares no identifiers with the page."""
+    for suffix, kind in ((".svg", "svg+xml"), (".png", "png")):
+        if (file := folder / f"{name}{suffix}").exists():
+            data = base64.b64encode(file.read_bytes()).decode()
+            return Markup('<img src="data:image/{};base64,{}" alt="{}">').format(kind, data, caption)
+    if (file := folder / f"{name}.md").exists():
+        return table(file.read_text(encoding="utf-8"))
+    return None
+
+
+def table(markdown: str) -> Markup:
+    """The table of an exhibit's Markdown file, as :mod:`paperkit.exhibits.tables` writes it, in HTML."""
+    lines = [cells(line) for line in markdown.splitlines() if line.startswith("|")]
+    head, _, *rows = lines
+    row = Markup("<tr>{}</tr>").format
+    top = row(Markup("").join(Markup("<th>{}</th>").format(cell) for cell in head))
+    body = (row(Markup("").join(map(_cell, each))) for each in rows)
+    return Markup('<div class="wide" tabindex="0"><table><thead>{}</thead><tbody>{}</tbody></table></div>').format(
+        top, Markup("").join(body)
+    )
+
+
+def cells(line: str) -> list[str]:
+    """``"| a | b\\\\|c |"`` as ``["a", "b|c"]``: the escapes of ``tables.escape_markdown`` taken back."""
+    parts = re.split(r"(?<!\\)((?:\\\\)*)\|", line.strip())
+    joined = [a + b for a, b in zip(parts[::2], [*parts[1::2], ""], strict=True)][1:-1]
+    return [html.unescape(re.sub(r"\\(.)", r"\1", part.strip())) for part in joined]
+
+
+def _cell(text: str) -> Markup:
+    number = re.match(r"[-+−]?[\d.]+(?:$|[ \[])|n/a$|< ?\.", text)
+    kind = "number" if number else "short" if len(text) <= SHORT else "long"
+    return Markup('<td class="{}">{}</td>').format(kind, text)
+
+
+def render(study: Study, items: Sequence[Item], findings: Sequence[Finding]) -> str:
+    """The page."""
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    rest = [item for item in items if item.name not in LEDGER_EXHIBITS]
+    notebooks = [(name, *TITLES.get(name, (name, "")), [item for item in rest if item.notebook == name])
+                 for name in dict.fromkeys(item.notebook for item in rest)]  # fmt: skip
+    built = {item.name for item in items}
+    letters = {language: words.letter(findings, language) for language in ("en", "zh")}
+    return environment.get_template(TEMPLATE).render(
+        data=study.name,
+        profile=study.profile.name,
+        made=max(item.facts["made"] for item in items)[:10],
+        notebooks=notebooks,
+        ledger_items=[item for item in items if item.name in LEDGER_EXHIBITS and item.name != "claims"],
+        ledger_record=next((item for item in items if item.name == "claims"), None),
+        groups=_groups(findings, letters),
+        bars={paper: words.counts(f for f in findings if f.claim.paper == paper) for paper in ("B", "A")},
+        verdicts=[(verdict, words.VERDICTS_ZH[verdict], verdict.split()[0]) for verdict in VERDICTS],
+        story={language: words.story(findings, language) for language in ("en", "zh")},
+        missing=[(name, command(study, name)) for name in REGISTRY if name not in built],
+    )
+
+
+def _groups(findings: Sequence[Finding], letters: dict) -> list[dict]:
+    """Every claim with its statements and what we would say about it."""
+    states = dict(zip(words.STATES, ("supported", "mixed", "contradicted", "inconclusive", "not"), strict=True))
+    found = []
+    for (name, members), english, chinese in zip(
+        words.by_group(findings).items(), letters["en"], letters["zh"], strict=True
+    ):
+        state = words.state(members)
+        found.append({
+            "id": name, "title": english[1], "title_zh": chinese[1], "advice": english[3], "advice_zh": chinese[3],
+            "state": words.STATES_SAID[state], "kind": states[state],
+            "rows": [{"id": f.claim.id, "place": f.claim.place, "en": words.sentence(f.claim), "zh": words.sentence(f.claim, "zh"),
+                      "measured": words.measured(f), "rule": f"{f.claim.rule} {words.threshold(f.claim)}", "n": f.n,
+                      "verdict": f.verdict, "verdict_zh": words.VERDICTS_ZH[f.verdict], "kind": f.verdict.split()[0],
+                      "reason": f.reason, "said": said}
+                     for f, said in zip(members, english[2], strict=True)],
+        })  # fmt: skip
+    return found

@@ -1,0 +1,206 @@
+"""From per-seed numbers to verdicts: against a recomputation that shares no code, at the borders, and when tampered with."""
+
+import math
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from paperkit import paths
+from paperkit.__main__ import main
+from paperkit.claims import Claim, Evidence, check, claims, ledger
+from paperkit.claims.ledger import COLUMNS, INCONCLUSIVE, MIN_SEEDS, NOT_TESTABLE, VERDICTS, per_seed, table
+
+COMMITTED = [paths.ROOT / "figures" / data for data in ("embedded", "public")]
+RULES = ("more than", "less than", "at least", "at most", "differs from")
+
+
+def entry(number: int, rule: str = "more than", threshold: float = 0.0, **measurement) -> Claim:
+    text = {"en": "x", "zh": "字"}
+    given = {"name": "level", "exhibit": f"x_{number}", "metric": "accuracy", "model": "M"} | measurement
+    return Claim(f"A{number}", "A", "§1", "x", text, given, rule, threshold, "points", True, "ledger")
+
+
+def put(folder, number: int, values) -> None:
+    rows = {"corpus": "tickets", "model": "M", "seed": range(len(values)), "accuracy": values}
+    pd.DataFrame(rows).to_csv(folder / f"x_{number}_runs.csv", index=False)
+
+
+def naive(samples, rules, thresholds) -> list[str]:
+    """The rule as EXHIBITS words it, with SciPy's one-sample test and Holm by counting."""
+    p = []
+    for values, c in zip(samples, thresholds, strict=True):
+        flat = len(values) > 1 and max(values) == min(values)
+        p.append(
+            float(values[0] == c) if flat else stats.ttest_1samp(values, c).pvalue if len(values) > 1 else math.nan
+        )
+    order = sorted((i for i in range(len(p)) if not math.isnan(p[i])), key=p.__getitem__)
+    passes = set()
+    for rank, i in enumerate(order):
+        if p[i] * (len(order) - rank) >= 0.05:
+            break
+        passes.add(i)
+    verdicts = []
+    for i, (values, rule, c) in enumerate(zip(samples, rules, thresholds, strict=True)):
+        if len(values) < 5:
+            verdicts.append("inconclusive")
+        elif max(values) == min(values) == c:
+            verdicts.append("supported" if rule in ("at least", "at most") else "contradicted")
+        elif i not in passes:
+            verdicts.append("inconclusive")
+        elif rule == "differs from":
+            verdicts.append("supported")
+        else:
+            upward = rule in ("more than", "at least")
+            verdicts.append("supported" if (np.mean(values) > c) == upward else "contradicted")
+    return verdicts
+
+
+numbers = st.integers(-40, 40).map(lambda k: k / 64)  # whole in binary: no rounding decides
+samples = st.lists(numbers, min_size=1, max_size=9)
+rows = st.lists(st.tuples(samples, st.sampled_from(RULES), st.sampled_from([0.0, 0.25])), min_size=1, max_size=6)
+
+
+@settings(max_examples=25)
+@example([([0.0] * 5, rule, 0.0) for rule in RULES])
+@example([([0.5] * 5, "differs from", 0.25), ([0.5, 0.5625] * 3, "at most", 0.25)])
+@example([([0.25, 0.5, 0.375, 0.3125, 0.25], "more than", 0.0)] * 6)
+@given(rows)
+def test_verdicts_are_those_of_a_naive_recomputation(tmp_path_factory, given_rows):
+    folder = tmp_path_factory.mktemp("numbers")
+    for number, (values, _, _) in enumerate(given_rows, start=1):
+        put(folder, number, values)
+    entries = [entry(n, rule, c) for n, (_, rule, c) in enumerate(given_rows, start=1)]
+    found = ledger(Evidence(folder), entries)
+    assert [f.verdict for f in found] == naive(*zip(*given_rows, strict=True))
+    for f, (values, _, _) in zip(found, given_rows, strict=True):
+        assert f.n == len(values) and math.isclose(f.measured, np.mean(values), abs_tol=1e-12)
+        if len(values) > 1 and max(values) > min(values):
+            low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+            assert np.allclose([f.low, f.high], [low, high])
+
+
+def test_a_claim_that_would_hold_alone_may_fail_in_company(tmp_path):
+    """Holm is across the ledger: the same numbers, with more claims beside them."""
+    values = [0.01, 0.05, 0.02, 0.06, 0.01]
+    for number in range(1, 9):
+        put(tmp_path, number, values)
+    (alone,) = ledger(Evidence(tmp_path), [entry(1)])
+    company = ledger(Evidence(tmp_path), [entry(n) for n in range(1, 9)])
+    assert alone.verdict == "supported" and {f.verdict for f in company} == {INCONCLUSIVE}
+    assert "not after Holm's correction over 8 tests" in company[0].reason
+    assert math.isclose(company[0].p_holm, min(1, 8 * alone.p))
+
+
+@pytest.mark.parametrize("n", range(1, MIN_SEEDS))
+def test_below_five_seeds_there_is_no_verdict_and_it_says_how_many_would_do(tmp_path, n):
+    put(tmp_path, 1, [0.5, 0.51, 0.49, 0.5][:n])
+    (found,) = ledger(Evidence(tmp_path), [entry(1)])
+    assert found.verdict == INCONCLUSIVE and found.n == n
+    assert found.reason.startswith(f"{n} seed") and f"a verdict needs {MIN_SEEDS}" in found.reason
+    assert n == 1 or re.search(r"about \d+ seeds would decide it", found.reason)
+
+
+def test_the_number_of_seeds_grows_as_the_effect_shrinks(tmp_path):
+    for number, shift in enumerate((0.02, 0.01, 0.005, 0.0), start=1):
+        put(tmp_path, number, [shift + e for e in (0.03, -0.03, 0.02, -0.02, 0.0)])
+    needed = [f.needed for f in ledger(Evidence(tmp_path), [entry(n) for n in range(1, 5)])]
+    assert needed == sorted(needed) and needed[0] > 5 and needed[-1] == math.inf
+
+
+def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path):
+    (found,) = ledger(Evidence(tmp_path), [entry(1)])
+    assert (found.verdict, found.reason) == (NOT_TESTABLE, "needs x_1_runs.csv, which `make x_1` writes")
+    (found,) = ledger(Evidence(tmp_path, ["b_table_3"]), [entry(1)])
+    assert found.reason == "needs x_1_runs.csv, which no exhibit of this version writes"
+    put(tmp_path, 1, [0.5] * 5)
+    for changed, reason in (
+        ({"metric": "f1_macro"}, "x_1_runs.csv has no column f1_macro"),
+        ({"model": "N"}, "there is no run of N"),
+        ({"corpus": "first"}, "these data have no runs on the paper's first corpus"),
+    ):
+        (found,) = ledger(Evidence(tmp_path), [entry(1, **changed)])
+        assert (found.verdict, found.reason) == (NOT_TESTABLE, reason)
+        assert math.isnan(found.measured) and found.n == 0
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+def test_the_committed_ledger_follows_from_the_committed_numbers(folder):
+    assert check(folder) == []
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+def test_the_ledger_keeps_its_contract(folder):
+    found = ledger(Evidence(folder))
+    written = table(found, folder.name)
+    assert list(written) == COLUMNS and [*written.id] == [claim.id for claim in claims()]
+    assert set(written.verdict) <= set(VERDICTS) and written.reason.str.len().min() > 10
+    decided = written[written.verdict.isin(["supported", "contradicted"])]
+    assert (decided.n >= MIN_SEEDS).all() and (decided.low <= decided.measured).all()
+    seeds = per_seed(found, folder.name)
+    means = seeds[seeds["sample"] == ""].groupby("id").value.mean()
+    once = written.set_index("id").loc[means.index]
+    assert np.allclose(means, once.measured)
+
+
+@pytest.fixture
+def reference(tmp_path, monkeypatch):
+    """A copy of the committed public reference, in the place where the program looks for it."""
+    monkeypatch.setenv("PAPERKIT_FIGURES", str(tmp_path / "figures"))
+    monkeypatch.setenv("PAPERKIT_BUILD", str(tmp_path / "build"))
+    shutil.copytree(COMMITTED[1], tmp_path / "figures" / "public", ignore=shutil.ignore_patterns("*.png", "*.svg"))
+    return tmp_path / "figures" / "public"
+
+
+def claims_command(capsys) -> tuple[int, str, list[str]]:
+    code = main(["claims", "--data", "public"])
+    out, err = capsys.readouterr()
+    return code, out, err.splitlines()
+
+
+def test_make_claims_prints_the_ledger_and_is_content_with_what_is_committed(capsys, reference):
+    code, out, err = claims_command(capsys)
+    assert (code, err) == (0, [])
+    assert all(f"\n{claim.id} " in out for claim in claims())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            "contradicted",
+            "supported",
+            "B1a is written down as 'supported', but the numbers say 'contradicted': wholly below",
+        ),
+        ("B1a,public", "B9x,public", "B1a is not in claims.csv; from the numbers it is contradicted."),
+        (",10,0,contradicted", ",12,0,contradicted", "B1a is written down with n '12', but the numbers give 10."),
+    ],
+)
+def test_make_claims_fails_when_a_verdict_was_written_by_hand(capsys, reference, old, new, sentence):
+    file = reference / "claims.csv"
+    file.write_text(file.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    code, _, err = claims_command(capsys)
+    assert code == 1 and sentence in err[0] and all(line.startswith("paperkit: ") for line in err)
+    assert len(err) == 1 + old.startswith("B1a")
+
+
+def test_make_claims_fails_when_the_numbers_were_changed_afterwards(capsys, reference):
+    runs = pd.read_csv(reference / "b_table_4_runs.csv")
+    focal = runs.model == "Bi-LSTM-Att-Focal"
+    runs.loc[focal, "accuracy"] = 0.99 - 0.001 * (runs.seed[focal] % 3)
+    runs.to_csv(reference / "b_table_4_runs.csv", index=False)
+    code, _, err = claims_command(capsys)
+    assert code == 1
+    assert any("B5a is written down as 'contradicted', but the numbers say 'supported'" in line for line in err)
+
+
+def test_without_build_and_reference_there_are_no_claims_to_print(capsys, tmp_path, monkeypatch):
+    for room in ("FIGURES", "BUILD"):
+        monkeypatch.setenv(f"PAPERKIT_{room}", str(tmp_path / room.lower()))
+    assert main(["claims", "--data", "public"]) == 2
+    assert "run make paper first" in capsys.readouterr().err

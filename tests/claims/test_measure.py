@@ -1,0 +1,214 @@
+"""Each measurement on numbers made by hand, and every measurement of claims.yml on files that keep the contract."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paperkit.claims import Evidence, claims, ledger
+from paperkit.claims.ledger import NOT_TESTABLE
+from paperkit.claims.measure import MEASURES, NotTestableError
+from paperkit.training.methods import paper_a, relatives
+
+SEEDS = range(6)
+TEN = [method.name for method in paper_a()]
+FAMILY = ["Baseline", *(method.name for method in relatives())]
+PAPER_B = ["Bi-LSTM", "Bi-LSTM-Att", "Bi-LSTM-Att-Focal"]
+
+
+def write(folder, name, rows):
+    pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+
+
+@pytest.fixture
+def everything(tmp_path):
+    """Every file that the ledger reads, with the columns of the contract and random numbers."""
+    draw = np.random.default_rng(0)
+
+    def row(columns, **place):
+        return (
+            place | {"seed": place.get("seed", 0)} | dict(zip(columns, draw.random(len(columns)).tolist(), strict=True))
+        )
+
+    b = ("accuracy", "f1", "recall", "specificity")
+    platforms = ("ctrip", "qunar")
+    for name, same in (("b_table_4_runs", True), ("b_table_3_runs", False)):
+        pairs = [(x, y) for x, y in product(platforms, platforms) if (x == y) == same]
+        write(tmp_path, name, [row(b, corpus="reviews", train_on=x, test_on=y, model=m, seed=s)
+                               for (x, y), m, s in product(pairs, PAPER_B, SEEDS)])  # fmt: skip
+    write(tmp_path, "b_fig_6", [row(("train_loss", "dev_ce"), model=m, seed=s, epoch=e)
+                                for m, s, e in product(PAPER_B, SEEDS, range(1, 5))])  # fmt: skip
+    kept = {"as published": 900, "non-core reviews kept": 1000}
+    write(tmp_path, "x_b_ablations_runs", [row(("accuracy", "f1_macro"), corpus="reviews", model=m, seed=s, n_train=n)
+                                           for (m, n), s in product(kept.items(), SEEDS)])  # fmt: skip
+    a = ("accuracy", "f1_macro", "manual_accuracy", "tail_f1", "sibling_confusion", "corrected", "repeated")
+    both = ("newswire", "tickets")
+    svm = [row(a, corpus=c, model="TF-IDF + SVM", seed="") for c in both]
+    write(
+        tmp_path, "a_table_3_runs", [row(a, corpus=c, model=m, seed=s) for c, m, s in product(both, TEN, SEEDS)] + svm
+    )
+    write(tmp_path, "a_table_4_runs", [row(("sa", "ra"), corpus=c, model=m, attack=k, epsilon=e, seed=s)
+                                       for c, m, k, e, s in product(both, TEN, ("fgm", "pgd"), (0.1, 0.4), SEEDS)])  # fmt: skip
+    write(
+        tmp_path, "a_fig_3_runs", [row(("spread",), corpus=c, model=m, seed=s) for c, m, s in product(both, TEN, SEEDS)]
+    )
+    for number, corpus in ((4, "newswire"), (5, "tickets")):
+        write(tmp_path, f"a_fig_{number}_runs", [row(("sup_step_sd", "steps_to_half"), corpus=corpus, model=m, seed=s)
+                                                 for m, s in product(TEN, SEEDS)])  # fmt: skip
+    write(tmp_path, "x_uda_family_runs", [row(("accuracy", "tail_f1"), corpus="tickets", model=m, seed=s)
+                                          for m, s in product(FAMILY, SEEDS)])  # fmt: skip
+    write(tmp_path, "x_equal_budget_runs", [row(("accuracy",), corpus=c, model=m, seed=s)
+                                            for c, m, s in product(both, ("Baseline+FGM", "Baseline+PGD"), SEEDS)])  # fmt: skip
+    write(tmp_path, "x_pool_size_runs", [row(("accuracy",), corpus="tickets", model="UDA", pool=p, balanced=q, seed=s)
+                                         for p, q, s in product((500, 1000, 2000), (0, 1), SEEDS)])  # fmt: skip
+    write(tmp_path, "x_branches_runs", [row(("accuracy",), corpus="tickets", model=m, branches=k, seed=s)
+                                        for m, k, s in product(TEN[:3], ("relabelled", "merged"), SEEDS)])  # fmt: skip
+    return tmp_path
+
+
+def test_with_every_file_every_claim_is_measured(everything):
+    found = ledger(Evidence(everything))
+    assert {f.claim.id: f.reason for f in found if f.verdict == NOT_TESTABLE} == {}
+    assert {f.n for f in found} == {len(SEEDS)}
+    assert {f.claim.measurement["name"] for f in found} == set(MEASURES), "a measurement that nothing uses"
+
+
+def test_the_names_of_models_are_those_that_are_trained():
+    known = {*TEN, *FAMILY, "as published", "non-core reviews kept", *PAPER_B}
+    for claim in claims():
+        m = claim.measurement
+        named = [name for pair in m.get("pairs", []) for name in pair] + m.get("models", [])
+        named += [m[key] for key in ("model", "rival") if key in m]
+        assert set(named) <= known, claim.id
+
+
+def measured(folder, name, **arguments):
+    return MEASURES[name](Evidence(folder), **arguments)
+
+
+def test_a_gain_is_paired_by_seed_whatever_the_order_of_the_rows(tmp_path):
+    rows = [("tickets", "A", 0, 0.5), ("tickets", "A", 1, 0.7), ("tickets", "B", 1, 0.4), ("tickets", "B", 0, 0.3)]
+    frame = pd.DataFrame(rows, columns=["corpus", "model", "seed", "accuracy"])
+    for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
+        frame.iloc[order].to_csv(tmp_path / "x_runs.csv", index=False)
+        sample = measured(tmp_path, "gain", exhibit="x", metric="accuracy", pairs=[["A", "B"]])
+        assert np.allclose(sample.values, [0.2, 0.3]) and sample.seeds == (0, 1)
+
+
+def test_a_seed_that_one_of_them_lacks_is_left_out(tmp_path):
+    rows = [("t", m, s, 0.1 * s) for m in "AB" for s in range(3)][:-1]
+    write(tmp_path, "x_runs", [dict(zip(("corpus", "model", "seed", "accuracy"), row, strict=True)) for row in rows])
+    sample = measured(tmp_path, "gain", exhibit="x", metric="accuracy", pairs=[["A", "B"]])
+    assert sample.seeds == (0, 1)
+
+
+def test_a_model_with_two_rows_per_seed_is_not_averaged_in_silence(tmp_path):
+    rows = [{"corpus": "t", "model": m, "seed": 0, "accuracy": 0.1} for m in "AAB"]
+    write(tmp_path, "x_runs", rows)
+    with pytest.raises(NotTestableError, match="more than one row per seed"):
+        measured(tmp_path, "gain", exhibit="x", metric="accuracy", pairs=[["A", "B"]])
+
+
+def test_a_treatment_that_hardly_differs_is_not_judged(tmp_path):
+    rows = [{"corpus": "t", "model": m, "seed": s, "accuracy": 0.1, "n_train": n}
+            for m, n in (("A", 9868), ("B", 9869)) for s in range(5)]  # fmt: skip
+    write(tmp_path, "x_runs", rows)
+    with pytest.raises(NotTestableError, match=r"n_train is 9,868 for 'A' and 9,869 for 'B'"):
+        measured(tmp_path, "gain", exhibit="x", metric="accuracy", pairs=[["A", "B"]], differs="n_train")
+
+
+def platform_rows(**values):
+    return [{"corpus": "reviews", "train_on": p, "test_on": p, "model": m, "seed": s} | {k: f(p, m, s) for k, f in values.items()}
+            for p, m, s in product(("x", "y"), PAPER_B, range(3))]  # fmt: skip
+
+
+def test_platforms_count_the_same_and_the_range_is_said(tmp_path):
+    gains = {"x": 0.1, "y": 0.3}
+    rows = platform_rows(accuracy=lambda p, m, s: 0.5 + 0.01 * s + gains[p] * (m == PAPER_B[2]))
+    write(tmp_path, "b_table_4_runs", rows)
+    sample = measured(tmp_path, "platform_gain", exhibit="b_table_4", metric="accuracy", rival="Bi-LSTM")
+    assert np.allclose(sample.values, 0.2) and len(sample.values) == 3
+    assert "2 pairs" in sample.detail and "+10.0 (x → x) to +30.0 (y → y)" in sample.detail
+
+
+def test_the_extra_gain_is_against_the_largest_other_one(tmp_path):
+    step = dict(zip(("accuracy", "f1", "recall", "specificity"), (0.1, 0.2, -0.3, 0.25), strict=True))
+    rows = platform_rows(**{k: (lambda p, m, s, v=v: 0.5 + v * (m == PAPER_B[2])) for k, v in step.items()})
+    write(tmp_path, "b_table_4_runs", rows)
+    sample = measured(tmp_path, "platform_extra_gain", exhibit="b_table_4", metric="specificity", rival="Bi-LSTM")
+    assert np.allclose(sample.values, 0.05)
+
+
+def test_one_platform_has_no_other_one(tmp_path):
+    pd.DataFrame(columns=["corpus", "train_on", "test_on", "model", "seed", "accuracy"]).to_csv(
+        tmp_path / "b_table_3_runs.csv", index=False
+    )
+    with pytest.raises(NotTestableError, match="one platform"):
+        measured(tmp_path, "platform_level", exhibit="b_table_3", metric="accuracy")
+
+
+def test_losses_are_compared_at_the_last_epoch_and_with_the_better_rival(tmp_path):
+    ends = dict(zip(PAPER_B, (0.4, 0.3, 0.1), strict=True))
+    rows = [{"model": m, "seed": s, "epoch": e, "dev_ce": ends[m] + (4 - e) * (0.1 if m == PAPER_B[2] else 0.2) * (e != 3)}
+            for m, s, e in product(PAPER_B, range(3), (4, 3, 2, 1))]  # fmt: skip
+    write(tmp_path, "b_fig_6", rows)
+    assert np.allclose(measured(tmp_path, "loss_below_rivals", exhibit="b_fig_6", column="dev_ce").values, 0.2)
+    steps = measured(tmp_path, "loss_below_rivals", exhibit="b_fig_6", column="dev_ce", steps=True).values
+    assert np.allclose(steps, np.std([-0.2, -0.4, 0.0], ddof=1) - np.std([-0.1, -0.2, 0.0], ddof=1))
+
+
+@pytest.mark.parametrize(
+    ("effects", "verdict"),
+    [
+        ((0.1, -0.1), "supported"),
+        ((0.1, 0.2), "contradicted"),
+        ((-0.1, -0.2), "contradicted"),
+        ((0.1, 0.0), "inconclusive"),
+    ],
+)
+def test_both_signs(tmp_path, effects, verdict):
+    noise = [0.01, -0.01, 0.005, -0.005, 0.0, 0.002]
+    rows = [{"corpus": c, "model": m, "seed": s, "accuracy": 0.5 + (e + noise[s]) * (m != "Baseline")}
+            for c in ("newswire", "tickets") for m, e in (("Baseline", 0), ("Baseline+FGM", effects[0]),
+                                                          ("Baseline+PGD", effects[1])) for s in SEEDS]  # fmt: skip
+    write(tmp_path, "a_table_3_runs", rows)
+    (found,) = ledger(Evidence(tmp_path), [claim for claim in claims() if claim.id == "A4a"])
+    assert found.verdict == verdict
+
+
+def test_the_attack_counted_is_the_one_not_trained_with(tmp_path):
+    rows = [{"corpus": "tickets", "model": m, "attack": k, "epsilon": e, "seed": s, "sa": 0.5,
+             "ra": 0.6 if (m.endswith("+FGM") and k == "pgd") else 0.4}
+            for m, k, e, s in product(TEN, ("fgm", "pgd"), (0.1, 0.2), SEEDS)]  # fmt: skip
+    write(tmp_path, "a_table_4_runs", rows)
+    count = {kinds: measured(tmp_path, "robust_count", exhibit="a_table_4", corpus="second", trained_with=kinds).values
+             for kinds in (("FGM",), ("PGD",), ("FGM", "PGD"))}  # fmt: skip
+    assert all((values == expected).all() for values, expected in zip(count.values(), (3, 0, 3), strict=True))
+    gain = measured(tmp_path, "robust_gain", exhibit="a_table_4", corpus="second").values
+    assert np.allclose(gain, 0.1)
+
+
+def test_a_run_that_never_halves_its_loss_takes_its_seed_out_and_that_is_said(tmp_path):
+    rows = [{"corpus": "tickets", "model": m, "seed": s, "steps_to_half": "" if (m, s) == ("UDA", 2) else 10 + 5 * (m == "UDA")}
+            for m, s in product(("Baseline", "UDA", "UDA+PGD"), range(3))]  # fmt: skip
+    write(tmp_path, "a_fig_5_runs", rows)
+    sample = measured(tmp_path, "slower", exhibit="a_fig_5", metric="steps_to_half", models=["UDA", "Baseline"])
+    assert np.allclose(sample.values, 2.5) and sample.seeds == (0, 1) and "1 seeds left out" in sample.detail
+
+
+def test_a_table_of_ones_own_takes_the_place_of_the_business_data(tmp_path):
+    rows = [{"corpus": "mine", "model": "M", "seed": s, "accuracy": 0.5} for s in SEEDS]
+    write(tmp_path, "x_runs", rows)
+    assert measured(tmp_path, "level", exhibit="x", metric="accuracy", model="M", corpus="second").corpus == "mine"
+    with pytest.raises(NotTestableError, match="first corpus"):
+        measured(tmp_path, "level", exhibit="x", metric="accuracy", model="M", corpus="first")
+
+
+def test_a_pool_is_compared_at_its_ends_and_balance_at_common_sizes(tmp_path):
+    rows = [{"corpus": "t", "model": "UDA", "pool": p, "balanced": q, "seed": s, "accuracy": p / 10_000 + 0.1 * q}
+            for p, q, s in product((100, 200, 400), (0, 1), range(5)) if (p, q) != (400, 1)]  # fmt: skip
+    write(tmp_path, "x_runs", rows)
+    size = measured(tmp_path, "ends", exhibit="x", metric="accuracy", model="UDA", column="pool", where={"balanced": 0})
+    balance = measured(tmp_path, "ends", exhibit="x", metric="accuracy", model="UDA", column="balanced", over="pool")
+    assert np.allclose(size.values, 0.03) and np.allclose(balance.values, 0.1)
