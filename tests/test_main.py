@@ -1,6 +1,7 @@
 """The command line: what it prints, what it returns, and that a mistake costs one sentence and writes nothing."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -220,13 +221,13 @@ def table(home):
 def test_train_plan_exhibit_publish_verify_in_the_order_of_a_day(capsys, home, table):
     data = ["--data", table, *REST]
     assert main(["plan", *data]) == 0
-    assert "runs     15, of which 15 are missing" in capsys.readouterr().out
+    planned = int(re.search(r"runs +(\d+), of which \1 are missing", capsys.readouterr().out)[1])
 
     assert main(["train", *data]) == 0
     out, err = capsys.readouterr()
-    assert out.splitlines()[-1] == "runs     15, of which 15 are still to be trained" and "Traceback" not in err
+    assert out.splitlines()[-1] == f"runs     {planned}, of which {planned} are still to be trained" and "Traceback" not in err
     runs = {path: path.stat().st_mtime_ns for path in (home / "store" / "runs").rglob("*")}
-    assert len(list((home / "store" / "runs").iterdir())) == 15 and not (home / "build").exists()
+    assert len(list((home / "store" / "runs").iterdir())) == planned > 20 and not (home / "build").exists()
 
     assert main(["train", *data]) == 0
     assert "of which 0 are still to be trained" in capsys.readouterr().out

@@ -326,6 +326,6 @@ def test_the_shapes_of_our_own():
     assert {find(name).tokeniser()[1] for name in ("mini", "mini-random", "tiny")} == {0}
     sizes = {name: find(name).encoder("eager", 0.1).config for name in ("mini", "mini-random", "tiny")}
     assert {name: (c.num_hidden_layers, c.hidden_size) for name, c in sizes.items()} == {
-        "mini": (2, 256), "mini-random": (2, 256), "tiny": (2, 32)}  # fmt: skip
+        "mini": (2, 192), "mini-random": (2, 192), "tiny": (2, 32)}  # fmt: skip
     assert {find(name).positions for name in sizes} == {256}
-    assert backbones.card()["shape"]["width"] == 256
+    assert backbones.card()["shape"]["width"] == 192
