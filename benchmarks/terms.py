@@ -26,9 +26,10 @@ from torch import nn
 from paperkit.losses import focal
 from paperkit.models import backbones
 from paperkit.models.encoder import Encoder
+from paperkit.papers import BASELINE, ESIMCSE, FGM, PGD, UDA
 from paperkit.text.batches import Batch
 from paperkit.training.loop import parameter_groups
-from paperkit.training.methods import BASELINE, ESIMCSE, FGM, PGD, UDA, Method, Schedule
+from paperkit.training.methods import Method, Schedule
 from paperkit.training.numerics import resolve_dtype
 from paperkit.training.objective import Objective, Step
 

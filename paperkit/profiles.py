@@ -9,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from paperkit import paths
 from paperkit.errors import InputError
+from paperkit.papers import FGM, PGD
 from paperkit.terms import (
     DIVERGENCES,
     POSITIVES,
@@ -24,7 +25,7 @@ from paperkit.terms import (
 )
 from paperkit.text.prepare import TextOptions
 from paperkit.text.tokens import TokenOptions
-from paperkit.training.methods import FGM, PGD, Schedule
+from paperkit.training.methods import Schedule
 
 DATA_KINDS = ("embedded", "public", "table")
 

@@ -10,21 +10,13 @@ from typing import Any
 from paperkit import paths, profiles, runs
 from paperkit.corpora.corpus import Corpus
 from paperkit.models import backbones
+from paperkit.papers import BASELINE, ablations, paper_a, paper_b, references, relatives, sentence_encoders
 from paperkit.profiles import Profile
 from paperkit.runs import Run, RunSpec, Source
 from paperkit.store import Store
 from paperkit.text.prepare import Prepared, prepare
 from paperkit.text.tokens import TokenOptions
-from paperkit.training.methods import (
-    BASELINE,
-    Method,
-    ablations,
-    paper_a,
-    paper_b,
-    references,
-    relatives,
-    sentence_encoders,
-)
+from paperkit.training.methods import Method
 
 
 @dataclass(frozen=True)

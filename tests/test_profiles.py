@@ -6,13 +6,13 @@ import pytest
 
 from paperkit import profiles, runs
 from paperkit.errors import InputError
+from paperkit.papers import paper_b
 from paperkit.profiles import CHOICES, DATA_KINDS, RANGES, SHORT, load
 from paperkit.runs import RunSpec, Source
 from paperkit.store import canonical
 from paperkit.text.prepare import VOCABULARIES
 from paperkit.text.words import STOP_WORDS
 from paperkit.training import loop
-from paperkit.training.methods import paper_b
 
 
 def refused(overrides, kind="embedded"):

@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from paperkit import code, paths, runs
+from paperkit.papers import paper_b, references
 from paperkit.runs import RunSpec, Source
 from paperkit.store import Store
 from paperkit.terms import Contrast
@@ -19,7 +20,7 @@ from paperkit.text import words
 from paperkit.text.lexicon import lexicon
 from paperkit.text.prepare import TextOptions
 from paperkit.training import execute
-from paperkit.training.methods import Schedule, paper_b, references
+from paperkit.training.methods import Schedule
 from paperkit.training.numerics import numerics
 from tests.tiny import tiny_table
 

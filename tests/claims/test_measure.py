@@ -9,7 +9,7 @@ import pytest
 from paperkit.claims import Evidence, claims, ledger
 from paperkit.claims.ledger import NOT_TESTABLE
 from paperkit.claims.measure import MEASURES, NotTestableError
-from paperkit.training.methods import paper_a, relatives
+from paperkit.papers import paper_a, relatives
 
 SEEDS = range(6)
 TEN = [method.name for method in paper_a()]

@@ -11,13 +11,14 @@ from paperkit import runs
 from paperkit.errors import InputError
 from paperkit.evaluate import robustness
 from paperkit.evaluate.robustness import Trial, Victim, perturbed
+from paperkit.papers import BASELINE, paper_b
 from paperkit.runs import RunSpec, Source
 from paperkit.store import Store
 from paperkit.terms import Attack
 from paperkit.text.batches import collate
 from paperkit.text.prepare import TextOptions
 from paperkit.text.tokens import TokenOptions
-from paperkit.training.methods import BASELINE, Schedule, paper_b
+from paperkit.training.methods import Schedule
 from tests.small import tickets, write_csv
 
 SCHEDULE = Schedule(epochs=2, batch_size=16, learning_rate=5e-3, head_learning_rate=2e-2, dropout=(0, 0, 0.1))

@@ -15,10 +15,10 @@ from sklearn import metrics
 from paperkit.corpora.corpus import CORE, UNLABELLED
 from paperkit.exhibits import beyond_b, paper_b
 from paperkit.exhibits.data import agreement, leakage
+from paperkit.papers import ablations
+from paperkit.papers import paper_b as models
 from paperkit.runs import Run
 from paperkit.study import Study
-from paperkit.training.methods import ablations
-from paperkit.training.methods import paper_b as models
 from tests.small import SETTINGS
 
 METRICS = ["accuracy", "f1", "recall", "specificity"]

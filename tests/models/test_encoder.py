@@ -10,11 +10,12 @@ from torch import nn
 from paperkit.errors import InputError
 from paperkit.models import backbones
 from paperkit.models.encoder import Encoder, Projection, mean_pool
+from paperkit.papers import BASELINE
 from paperkit.text.batches import collate
 from paperkit.text.tokens import TokenOptions
 from paperkit.text.vocabulary import Encoded
 from paperkit.training.execute import build_model
-from paperkit.training.methods import BASELINE, Schedule
+from paperkit.training.methods import Schedule
 from tests.encoders import POSITIONS, SAVE
 
 CLASSES, SIZE = 3, 16

@@ -15,13 +15,14 @@ from safetensors.torch import load_file as load_weights
 
 from paperkit import code, paths, runs
 from paperkit.corpora.corpus import assemble
+from paperkit.papers import BASELINE, paper_b
 from paperkit.runs import RunSpec, Source
 from paperkit.store import Store
 from paperkit.text.prepare import TextOptions
 from paperkit.text.tokens import TokenOptions, tokenise
 from paperkit.training import loop
 from paperkit.training.execute import build_model, execute, test_rows, training_rows
-from paperkit.training.methods import BASELINE, Schedule, paper_b
+from paperkit.training.methods import Schedule
 from tests.encoders import save_bert
 from tests.small import tickets, write_csv
 
@@ -189,7 +190,8 @@ ELSEWHERE = """
     from paperkit import runs
     from paperkit.runs import RunSpec, Source
     from paperkit.text.tokens import TokenOptions
-    from paperkit.training.methods import BASELINE, Schedule
+    from paperkit.papers import BASELINE
+    from paperkit.training.methods import Schedule
 
     source = Source(sys.argv[1], text="text", label="label")
     schedule = Schedule(epochs=1, batch_size=16, learning_rate=5e-3, head_learning_rate=2e-2, dropout=(0, 0, 0.1))

@@ -14,11 +14,12 @@ from safetensors.torch import load_file as load_weights
 from paperkit.corpora.corpus import assemble
 from paperkit.errors import InputError
 from paperkit.models.linear import linear_svm
+from paperkit.papers import paper_b, references
 from paperkit.text.prepare import TextOptions, prepare
 from paperkit.training import execute as module
 from paperkit.training import loop
 from paperkit.training.execute import build_model, execute, test_rows, training_rows
-from paperkit.training.methods import Schedule, paper_b, references
+from paperkit.training.methods import Schedule
 from tests.tiny import tiny_table
 
 test_rows.__test__ = False  # not a test, whatever its name

@@ -5,20 +5,11 @@ from dataclasses import asdict, fields, replace
 import pytest
 
 from paperkit.errors import InputError
+from paperkit.papers import UDA, ablations, paper_a, paper_b, references, relatives, sentence_encoders, uda_full
 from paperkit.terms import Attack, Consistency, Contrast
 from paperkit.text.augment import Augmentation
 from paperkit.text.prepare import TextOptions
-from paperkit.training.methods import (
-    UDA,
-    Method,
-    ablations,
-    paper_a,
-    paper_b,
-    references,
-    relatives,
-    sentence_encoders,
-    uda_full,
-)
+from paperkit.training.methods import Method
 
 
 def differences(one, other) -> set[str]:

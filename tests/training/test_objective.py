@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from paperkit import losses
 from paperkit.attacks import norms
+from paperkit.papers import paper_a
 from paperkit.text.vocabulary import Encoded
 from paperkit.training import objective as module
 from paperkit.training.loop import Data, steps
-from paperkit.training.methods import Attack, Consistency, Contrast, Method, Schedule, paper_a
+from paperkit.training.methods import Attack, Consistency, Contrast, Method, Schedule
 from paperkit.training.objective import features_cut, shuffled
 from tests.networks import CLASSES, KINDS, batch, labels, network
 from tests.training.steps import (

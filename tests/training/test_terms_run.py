@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from paperkit.corpora.corpus import assemble
 from paperkit.corpora.pools import pools
 from paperkit.errors import InputError
+from paperkit.papers import BASELINE, paper_a, relatives, sentence_encoders
 from paperkit.store import Store
 from paperkit.terms import Attack, Consistency, Contrast
 from paperkit.text.augment import Augmentation, augmented
@@ -18,7 +19,7 @@ from paperkit.text.edits import edit_similarity
 from paperkit.text.prepare import TextOptions
 from paperkit.text.tokens import TokenOptions, tokenise
 from paperkit.training.execute import execute, gather, load, noisy_labels, numbered, training_rows
-from paperkit.training.methods import BASELINE, Method, Schedule, paper_a, relatives, sentence_encoders
+from paperkit.training.methods import Method, Schedule
 from tests.small import tickets
 
 TEXT = TokenOptions("tiny", max_length=24)

@@ -1,0 +1,115 @@
+"""The models of both papers and ours beside them, by name: every row of a table is one :class:`Method`.
+
+They stand apart from the code that trains them: a row more must not make anyone train the others again.
+"""
+
+from dataclasses import replace
+
+from paperkit.terms import Attack, Consistency, Contrast
+from paperkit.training.methods import Method
+
+
+def paper_b(gamma: float, alpha: str | float | None) -> tuple[Method, ...]:
+    """The three models of paper B; same data, seeds and budget."""
+    return (
+        Method("Bi-LSTM", attention=False),
+        Method("Bi-LSTM-Att"),
+        Method("Bi-LSTM-Att-Focal", gamma=gamma, alpha=alpha),
+    )
+
+
+def ablations(focal: Method) -> dict[str, tuple[Method, dict[str, str]]]:
+    """Variations of the focal model, one thing changed in each: a method, and options of the text."""
+    return {
+        "as published": (focal, {}),
+        "γ = 0 (weighted cross-entropy)": (replace(focal, gamma=0.0), {}),
+        "α = none (focusing only)": (replace(focal, alpha=None), {}),
+        "non-core reviews kept": (replace(focal, non_core=True), {}),
+        "under-sampling 欠采样, cross-entropy": (replace(focal, gamma=0.0, alpha=None, undersample=True), {}),
+        "skip-gram vectors": (focal, {"algorithm": "skip-gram"}),
+        "literal stop list": (focal, {"stop_words": "literal"}),
+        "no stop list": (focal, {"stop_words": "none"}),
+    }
+
+
+BASELINE = Method("Baseline", classifier="encoder")
+"""Paper A's Baseline: a pretrained encoder, fine-tuned on the labelled texts alone."""
+
+
+UDA, ESIMCSE = Consistency(), Contrast()
+FGM, PGD = Attack("fgm"), Attack("pgd")
+"""The community's settings, paper A's likely ones: ε = 1, three steps of 0.3."""
+
+
+def paper_a(
+    base: Method = BASELINE,
+    uda: Consistency = UDA,
+    esimcse: Contrast = ESIMCSE,
+    fgm: Attack = FGM,
+    pgd: Attack = PGD,
+) -> tuple[Method, ...]:
+    """The ten models of paper A's Table 3, in its order: one method with its terms switched on."""
+    semi, similar = {"consistency": uda}, {"contrast": esimcse}
+    switches = {
+        "Baseline": {},
+        "Baseline+PGD": {"adversarial": pgd},
+        "Baseline+FGM": {"adversarial": fgm},
+        "UDA": semi,
+        "Baseline+ESimCSE": similar,
+        "UDA+ESimCSE": semi | similar,
+        "UDA+PGD": semi | {"adversarial": pgd},
+        "UDA+FGM": semi | {"adversarial": fgm},
+        "UDA+ESimCSE+FGM": semi | similar | {"adversarial": fgm},
+        "UDA+ESimCSE+PGD": semi | similar | {"adversarial": pgd},
+    }
+    return tuple(replace(base, name=name, **terms) for name, terms in switches.items())
+
+
+def relatives(base: Method = BASELINE, uda: Consistency = UDA) -> tuple[Method, ...]:
+    """The semi-supervised family of paper A §2.2, each a target and a view in UDA's slot, with UDA's own variants.
+
+    Their weights are those of their papers, scaled to losses that are means over classes: MSE is small.
+    """
+    # what UDA adds is not theirs
+    plain = replace(uda, target="current", view="augmentation", tsa="none", temperature=1.0, confidence=0.0)
+    large = plain.weight * 10
+    fillings = {
+        "Pseudo-Label": replace(plain, target="label", view="dropout", divergence="ce", ramp="linear"),
+        "Π-Model": replace(plain, target="live", divergence="mse", weight=large, ramp="gaussian"),
+        "Temporal Ensembling": replace(
+            plain, target="ensemble", divergence="mse", weight=large, ramp="gaussian", average=0.6
+        ),
+        "Mean Teacher": replace(plain, target="teacher", divergence="mse", weight=large, ramp="gaussian"),
+        "VAT": replace(plain, view="virtual"),
+        "UDA": uda,
+        "UDA, no TSA": replace(uda, tsa="none"),
+        "UDA, all of it": uda_full(uda),
+        "UDA, cross-entropy": replace(uda, divergence="ce"),
+    }
+    mixed = (
+        replace(base, name="Baseline+mixup", mixup="sentence"),
+        replace(base, name="UDA+mixup", mixup="sentence", consistency=uda),
+    )
+    return *(replace(base, name=name, consistency=filling) for name, filling in fillings.items()), *mixed
+
+
+def uda_full(uda: Consistency) -> Consistency:
+    """UDA with everything that paper A's §2.2 describes and its printed loss leaves out: sharpening, mask, TSA."""
+    return replace(uda, target="current", temperature=0.4, confidence=0.8, tsa="linear")
+
+
+def sentence_encoders(base: Method = BASELINE, esimcse: Contrast = ESIMCSE) -> tuple[Method, ...]:
+    """ESimCSE and its relatives, trained without any label."""
+    alone = replace(esimcse, weight=1.0)
+    kinds = {
+        "SimCSE": replace(alone, positive="dropout", queue=0.0),
+        "ConSERT": replace(alone, positive="consert", queue=0.0),
+        "ESimCSE": alone,
+        "ESimCSE, random start": replace(alone, start="random"),
+    }
+    return tuple(replace(base, name=name, contrast=contrast) for name, contrast in kinds.items())
+
+
+def references() -> tuple[Method, ...]:
+    """Rows beside the models: what is reached without a network, and without reading."""
+    return Method("TF-IDF + SVM", classifier="svm"), Method("Majority", classifier="majority")
