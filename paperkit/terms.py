@@ -85,6 +85,11 @@ class Consistency:
     """λ_u; paper A sets 1, "as VAT"."""
     ratio: int = 1
     """Unlabelled texts per labelled one in a step; UDA's release has 3, USB 1."""
+    pool: float = 1.0
+    """Share of the unlabelled texts that is used."""
+    even: bool = False
+    """Whether that share is drawn as evenly over the classes as the texts allow, by labels that are otherwise hidden: to
+    ask what the balance of the pool does, never to reach a better score."""
     target: str = "current"
     """Where the target comes from: ``"current"`` model, without gradient, dropout on as in UDA's release; ``"live"``: the
     same with gradient (Π-Model); ``"label"``: the most probable class of the view itself (Pseudo-Label); ``"ensemble"``:
@@ -121,7 +126,7 @@ class Consistency:
                 divergence=(self.divergence, DIVERGENCES), divisor=(self.divisor, ("batch", "kept")),
                 ramp=(self.ramp, RAMPS))  # fmt: skip
         within("consistency: ", weight=(self.weight, 0, math.inf), ratio=(self.ratio, 1, math.inf),
-               entropy=(self.entropy, 0, math.inf), temperature=(self.temperature, 1e-6, math.inf),
+               pool=(self.pool, 1e-6, 1), entropy=(self.entropy, 0, math.inf), temperature=(self.temperature, 1e-6, math.inf),
                confidence=(self.confidence, 0, 1), ramp_length=(self.ramp_length, 1e-6, 1),
                average=(self.average, 0, 0.999999))  # fmt: skip
         if self.target == "label" and (self.temperature != 1 or self.view == "virtual"):

@@ -1,5 +1,7 @@
 """A corpus as token numbers of a pretrained encoder's own tokeniser; computed once per corpus and kept."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,14 +41,16 @@ class Tokenised:
     texts: Encoded
     vocabulary_size: int
     options: TokenOptions
+    store: Store
 
     def usable(self, rows: np.ndarray) -> np.ndarray:
         """All of ``rows``: the special tokens are left of any text."""
         return rows
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Other texts, such as augmented ones, in the same numbers."""
-        return _encode(texts, self.options)
+        """Other texts, such as augmented ones, in the same numbers; kept, since many runs read the same versions."""
+        content = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+        return _kept({"texts": content}, texts, self.options, self.store)
 
 
 def tokenise(corpus: Corpus, options: TokenOptions, store: Store) -> Tokenised:
@@ -60,15 +64,28 @@ def tokenise(corpus: Corpus, options: TokenOptions, store: Store) -> Tokenised:
         raise InputError(f"max_length is {options.max_length}; accepted are {SHORTEST} to {backbone.positions} tokens, "
                          f"which is what backbone {options.backbone!r} can read")  # fmt: skip
 
-    def build(folder: Path) -> None:
-        texts = _encode(corpus.table.text.tolist(), options)
-        save_file({"flat": texts.flat, "offsets": texts.offsets}, folder / "tokens.safetensors")
+    texts = _kept({"corpus": corpus.checksum}, corpus.table.text.tolist(), options, store)
+    return Tokenised(texts, _tokeniser(backbone)[0].get_vocab_size(), options, store)
 
-    identity = {"corpus": corpus.checksum, "tokeniser": backbone.tokeniser_identity, "max_length": options.max_length,
-                "code": code.digest("paperkit.text.tokens"), "numerics": code.versions("tokenizers", "transformers")}  # fmt: skip
-    arrays = load_file(store.get("tokens", identity, build) / "tokens.safetensors")
+
+def _kept(content: dict[str, str], texts: Sequence[str], options: TokenOptions, store: Store) -> Encoded:
+    """The numbers of ``texts``, which ``content`` identifies."""
+    backbone = backbones.find(options.backbone)
     tokeniser, pad, special = _tokeniser(backbone)
-    return Tokenised(Encoded(arrays["flat"], arrays["offsets"], pad, special), tokeniser.get_vocab_size(), options)
+
+    def build(folder: Path) -> None:
+        tokeniser.enable_truncation(options.max_length)
+        numbers = [encoding.ids for encoding in tokeniser.encode_batch_fast(texts)]
+        offsets = np.zeros(len(numbers) + 1, dtype=np.int64)
+        np.cumsum([len(each) for each in numbers], out=offsets[1:])
+        flat = np.fromiter(chain.from_iterable(numbers), np.int32, int(offsets[-1]))
+        save_file({"flat": flat, "offsets": offsets}, folder / "tokens.safetensors")
+
+    identity = content | {"tokeniser": backbone.tokeniser_identity, "max_length": options.max_length,
+                          "code": code.digest("paperkit.text.tokens"),
+                          "numerics": code.versions("tokenizers", "transformers")}  # fmt: skip
+    arrays = load_file(store.get("tokens", identity, build) / "tokens.safetensors")
+    return Encoded(arrays["flat"], arrays["offsets"], pad, special)
 
 
 def _tokeniser(backbone: backbones.Backbone):
@@ -79,12 +96,3 @@ def _tokeniser(backbone: backbones.Backbone):
 def _loaded(backbone: backbones.Backbone, identity: tuple):
     """Kept: a run asks for it once for every version of its texts, and loading it takes a third of a second."""
     return backbone.tokeniser()
-
-
-def _encode(texts: Sequence[str], options: TokenOptions) -> Encoded:
-    tokeniser, pad, special = _tokeniser(backbones.find(options.backbone))
-    tokeniser.enable_truncation(options.max_length)
-    numbers = [encoding.ids for encoding in tokeniser.encode_batch_fast(texts)]
-    offsets = np.zeros(len(numbers) + 1, dtype=np.int64)
-    np.cumsum([len(each) for each in numbers], out=offsets[1:])
-    return Encoded(np.fromiter(chain.from_iterable(numbers), np.int32, int(offsets[-1])), offsets, pad, special)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors.numpy import save
 from safetensors.torch import load_file
@@ -191,7 +192,7 @@ def gather(
     store: Store,
 ) -> tuple[loop.Data, dict[str, int]]:
     """What the loop reads, unlabelled and augmented texts included, and the sizes of those."""
-    labels = noisy_labels(corpus, train_rows, method.noise, seed)
+    labels = training_labels(corpus, train_rows, method, seed)
     data = loop.Data(prepared.texts, labels, train_rows, dev_rows if method.supervised else loop.NO_ROWS)
     sizes: dict[str, int] = {}
     if not (method.consistency or method.contrast):
@@ -207,6 +208,7 @@ def gather(
         return tuple(prepared.encode(texts).at(rows, len(corpus)) for rows, texts in made)
 
     if consistency := method.consistency:
+        uda = pool_share(corpus, uda, consistency.pool, consistency.even, seed)
         data = replace(data, unlabelled=uda)
         sizes["n_unlabelled"] = len(uda)
         if consistency.view == "augmentation":
@@ -242,6 +244,48 @@ def _unlike(corpus: Corpus, rows: np.ndarray, texts: list[str]) -> tuple[np.ndar
     before = corpus.table.text.iloc[rows]
     kept = [rounded(edit_similarity(*pair)) == 0 for pair in zip(before, texts, strict=True)]
     return rows[kept], [text for text, keep in zip(texts, kept, strict=True) if keep]
+
+
+def pool_share(corpus: Corpus, rows: np.ndarray, share: float, even: bool, seed: int) -> np.ndarray:
+    """A share of the unlabelled ``rows``, at least one, drawn by the seed; ``even``: class by class in turn, so that rare
+    classes are used up before a frequent one is taken from again.
+
+    Smaller shares are subsets of larger ones. Texts whose label nobody knows count as one more class.
+    """
+    order = {row: derive(seed, "pool", corpus.table.id.iat[row]) for row in rows.tolist()}
+    drawn = sorted(rows.tolist(), key=order.__getitem__)
+    if even:
+        labels = pd.Series(corpus.table.label.to_numpy()[drawn], index=drawn)
+        drawn = labels.groupby(labels).cumcount().sort_values(kind="stable").index.tolist()
+    return np.array(sorted(drawn[: max(1, round(share * len(drawn)))]), dtype=np.int64)
+
+
+def training_labels(corpus: Corpus, train_rows: np.ndarray, method: Method, seed: int) -> np.ndarray:
+    """The labels ``(texts,)`` that ``method`` is trained on: the corpus' own, or with what is made wrong on purpose."""
+    labels = noisy_labels(corpus, train_rows, method.noise, seed)
+    return mixed_up(corpus, labels, train_rows, method.mixed_branches, seed) if method.mixed_branches else labels
+
+
+def mixed_up(corpus: Corpus, labels: np.ndarray, train_rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """``labels`` with those of ``train_rows`` mixed up within a ``share`` of the branches, which the seed draws: in such a
+    branch a text has any of the leaves under the same parent, its own included.
+
+    The branches of a smaller share are among those of a larger one.
+
+    Raises:
+        InputError: no two classes have a parent in common.
+    """
+    parents = np.array([name.rpartition("/")[0] for name in corpus.label_names])
+    branches = [parent for parent in np.unique(parents) if parent and (parents == parent).sum() > 1]
+    if not branches:
+        raise InputError(f"mixed_branches is {share:g}, but the labels of {corpus.name} have no branches; accepted is 0")
+    branches.sort(key=lambda parent: derive(seed, "branch", str(parent)))
+    leaves = {parent: np.flatnonzero(parents == parent) for parent in branches[: round(share * len(branches))]}
+    labels = labels.copy()
+    for row in train_rows.tolist():
+        if (parent := parents[labels[row]]) in leaves:
+            labels[row] = numpy_generator(seed, "mixed up", corpus.table.id.iat[row]).choice(leaves[parent])
+    return labels
 
 
 def noisy_labels(corpus: Corpus, train_rows: np.ndarray, noise: float | None, seed: int) -> np.ndarray:
@@ -290,7 +334,7 @@ def _train(corpus, prepared, data: loop.Data, method: Method, text, schedule: Sc
 
 
 def _reference(corpus: Corpus, train_rows, dev_rows, rows, method: Method, seed: int) -> np.ndarray:
-    labels, texts = noisy_labels(corpus, train_rows, method.noise, seed), corpus.table.text
+    labels, texts = training_labels(corpus, train_rows, method, seed), corpus.table.text
     if method.classifier == "majority":
         return linear.majority(labels[train_rows], corpus.n_classes, len(rows))
     return linear.linear_svm(texts.iloc[train_rows], labels[train_rows], texts.iloc[dev_rows], labels[dev_rows],

@@ -36,6 +36,9 @@ class Method:
     noise: float | None = None
     """Share of the labels used that are wrong, where the truth is known: 0 trains on the truth. None leaves them as they
     are."""
+    mixed_branches: float = 0.0
+    """Share of the branches of the label tree whose labels are mixed up: a training text of one carries any of its leaves.
+    What a hierarchy does that nobody is sure of."""
     consistency: Consistency | None = None
     """L_cons on unlabelled texts."""
     contrast: Contrast | None = None
@@ -58,6 +61,7 @@ class Method:
         accept("", classifier=(self.classifier, CLASSIFIERS), mixup=(self.mixup, MIXUPS))
         if self.noise is not None and not 0 <= self.noise < 1:
             raise InputError(f"noise is {self.noise}; accepted is a share from 0, below 1, or nothing")
+        within("", mixed_branches=(self.mixed_branches, 0, 1))
         if not 0 < self.labelled <= 1:
             raise InputError(f"labelled is {self.labelled}; accepted is a share above 0, up to 1")
         if isinstance(self.alpha, str) and self.alpha != "inverse":
@@ -75,7 +79,7 @@ class Method:
     @property
     def seeded(self) -> bool:
         """Whether another seed gives another result; reference rows have one result."""
-        return self.network or self.labelled < 1 or self.noise is not None
+        return self.network or self.labelled < 1 or self.noise is not None or self.mixed_branches > 0
 
     @property
     def network(self) -> bool:

@@ -18,7 +18,16 @@ from paperkit.text.augment import Augmentation, augmented
 from paperkit.text.edits import edit_similarity
 from paperkit.text.prepare import TextOptions
 from paperkit.text.tokens import TokenOptions, tokenise
-from paperkit.training.execute import execute, gather, load, noisy_labels, numbered, training_rows
+from paperkit.training.execute import (
+    execute,
+    gather,
+    load,
+    noisy_labels,
+    numbered,
+    pool_share,
+    training_labels,
+    training_rows,
+)
 from paperkit.training.methods import Method, Schedule
 from tests.small import tickets
 
@@ -227,3 +236,64 @@ def test_noise_needs_the_truth(tiny):
         InputError, match=r"^noise is 0\.2, but the true labels of .* are not known; accepted is nothing$"
     ):
         noisy_labels(tiny, rows, 0.2, 0)
+
+
+def test_branches_are_mixed_up_within_themselves(corpus):
+    rows = training_rows(corpus, None, BASELINE, 0)
+    given = corpus.table.label.to_numpy()
+    parents = np.array([name.rpartition("/")[0] for name in corpus.label_names])
+    branches = {p for p in parents.tolist() if p and (parents == p).sum() > 1}
+    before = set()
+    for share in (0.0, 0.5, 1.0):
+        labels = training_labels(corpus, rows, replace(BASELINE, mixed_branches=share), 0)
+        others = np.setdiff1d(np.arange(len(labels)), rows)
+        assert (labels[others] == given[others]).all(), "texts that are not trained on keep theirs"
+        assert (parents[labels] == parents[given]).all(), "a label stays in its branch"
+        changed = set(rows[labels[rows] != given[rows]].tolist())
+        touched = {parents[given[row]] for row in changed}
+        assert touched <= branches and len(touched) <= round(share * len(branches))
+        assert before <= changed, "what a smaller share mixes up, a larger one does"
+        before = changed
+    assert before, "something was mixed up"
+    again = training_labels(corpus, rows, replace(BASELINE, mixed_branches=1.0), 0)
+    assert np.array_equal(again, labels)
+    assert not np.array_equal(training_labels(corpus, rows, replace(BASELINE, mixed_branches=1.0), 1), labels)
+
+
+def test_branches_need_a_tree(corpus):
+    rows = training_rows(corpus, None, BASELINE, 0)
+    flat = replace(corpus, label_names=tuple(name.replace("/", " ") for name in corpus.label_names))
+    with pytest.raises(InputError, match=r"^mixed_branches is 0\.5, but the labels of .* have no branches; accepted is 0$"):
+        training_labels(flat, rows, replace(BASELINE, mixed_branches=0.5), 0)
+
+
+# the pool
+
+
+def test_a_share_of_the_pool_grows_and_can_be_even(corpus):
+    rows = np.flatnonzero(corpus.table.split.isin(["train", "unlabelled"]))
+    labels = corpus.table.label.to_numpy()
+    assert np.array_equal(pool_share(corpus, rows, 1.0, False, 0), rows)
+    assert np.array_equal(pool_share(corpus, rows, 1.0, True, 0), rows)
+    assert len(pool_share(corpus, rows, 1e-6, False, 0)) == 1
+    for even in (False, True):
+        before = set()
+        for share in (0.1, 0.4, 0.8):
+            chosen = pool_share(corpus, rows, share, even, 0)
+            assert len(chosen) == round(share * len(rows)) and (np.diff(chosen) > 0).all()
+            assert before <= set(chosen.tolist()) <= set(rows.tolist())
+            before = set(chosen.tolist())
+        assert not np.array_equal(pool_share(corpus, rows, 0.4, even, 1), pool_share(corpus, rows, 0.4, even, 0))
+    sizes = pd.Series(labels[rows]).value_counts()
+    for share in (0.3, 0.7):
+        taken = pd.Series(labels[pool_share(corpus, rows, share, True, 0)]).value_counts().reindex(sizes.index, fill_value=0)
+        left = taken[taken < sizes]
+        assert left.empty or taken.max() - left.min() <= 1, "a class with texts left lacks one at most"
+
+
+def test_a_run_trains_on_its_share_of_the_pool(corpus, store):
+    whole, _, _ = gathered(corpus, store, replace(FEW, consistency=Consistency()))
+    data, sizes, _ = gathered(corpus, store, replace(FEW, consistency=Consistency(pool=0.25)))
+    assert len(data.unlabelled) == sizes["n_unlabelled"] == round(len(whole.unlabelled) / 4)
+    assert set(data.unlabelled.tolist()) < set(whole.unlabelled.tolist())
+    assert all(not texts.lengths[np.setdiff1d(np.arange(len(corpus)), data.unlabelled)].any() for texts in data.augmented)
