@@ -156,7 +156,8 @@ lab: $(READY) ## open the notebooks in JupyterLab
 	  > build/lab/overrides.json
 	$(PY) -m jupyterlab --LabApp.app_settings_dir=build/lab --FileContentsManager.preferred_dir=notebooks
 
-PYTEST := PAPERKIT_HEADLESS=1 $(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300
+# A file of tests stays in one process: what it has trained it shares.
+PYTEST := PAPERKIT_HEADLESS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 300
 
 test: $(READY) ## the tests, and every notebook against its committed numbers
 	$(PYTEST) -m 'not slow' tests notebooks
