@@ -103,7 +103,10 @@ BOTH = (
     "x_attacks", "x_epsilon", "x_ra_above_sa", "x_augmentations", "x_eda_negatives", "x_length_bias", "x_queue",
     "x_sentence_probes", "x_table_3_esimcse", "x_table_3_uda", "x_tsa",
 )  # fmt: skip
-TREE = ("a_fig_5", "x_siblings", "x_scope", "a_table_1", "x_noise_curve", "x_share_curve", "x_uda_family")
+TREE = (
+    "a_fig_5", "x_siblings", "x_scope", "a_table_1", "x_noise_curve", "x_share_curve", "x_uda_family", "x_pool_size",
+    "x_branches", "x_ablations_a",
+)  # fmt: skip
 ALL_THREE = ("x_leakage", "x_notes", "claims", "x_claims")
 CORPORA = (
     {name: LARGE for name in BOTH}
