@@ -3,8 +3,11 @@
 They stand apart from the code that trains them: a row more must not make anyone train the others again.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
+from paperkit.errors import InputError
 from paperkit.terms import Attack, Consistency, Contrast
 from paperkit.training.methods import Method
 
@@ -96,6 +99,39 @@ def relatives(base: Method = BASELINE, uda: Consistency = UDA) -> tuple[Method, 
 def uda_full(uda: Consistency) -> Consistency:
     """UDA with everything that paper A's §2.2 describes and its printed loss leaves out: sharpening, mask, TSA."""
     return replace(uda, target="current", temperature=0.4, confidence=0.8, tsa="linear")
+
+
+def variants(base: Method = BASELINE, uda: Consistency = UDA, esimcse: Contrast = ESIMCSE, fgm: Attack = FGM,
+             pgd: Attack = PGD) -> dict[str, tuple[Method, ...]]:  # fmt: skip
+    """Paper A's hyper-parameters, most of which it does not state, one at a time: the plain member of a family to its
+    variants. What equals the plain member, or does not go with its other settings, is left out."""
+
+    def repeated(rate: float) -> dict[str, Any]:
+        return {"augmentation": replace(esimcse.augmentation, rate=rate)} if esimcse.positive == "repetition" else {}
+
+    families = {
+        "UDA": ("consistency", uda, {
+            "λ_u = 0.3": {"weight": 0.3}, "λ_u = 3": {"weight": 3.0}, "no TSA": {"tsa": "none"}, "exp TSA": {"tsa": "exp"},
+            "T_s = 0.4": {"temperature": 0.4}, "β = 0.8": {"confidence": 0.8}, "ratio 3": {"ratio": 3},
+            "cross-entropy": {"divergence": "ce"}}),
+        "Baseline+ESimCSE": ("contrast", esimcse, {
+            "1 − w = 0.1": {"weight": 0.1}, "τ = 0.1": {"temperature": 0.1}, "no queue": {"queue": 0.0},
+            "m = 0.9": {"momentum": 0.9}, "dup_rate = 0.1": repeated(0.1), "EDA negatives": {"eda_negatives": True}}),
+        "Baseline+FGM": ("adversarial", fgm, {
+            "ε / 2": {"epsilon": fgm.epsilon / 2}, "2 ε": {"epsilon": fgm.epsilon * 2}, "matrix": {"scope": "matrix"}}),
+        "Baseline+PGD": ("adversarial", pgd, {"K = 5": {"steps": 5}, "equal budget": {"step_size": None}}),
+    }  # fmt: skip
+    return {plain: tuple(_changed(base, plain, *family)) for plain, family in families.items()}
+
+
+def _changed(base: Method, plain: str, slot: str, term: Any, changes: dict[str, dict[str, Any]]) -> Iterator[Method]:
+    for name, change in changes.items():
+        try:
+            changed = replace(term, **change)
+        except InputError:
+            continue
+        if changed != term:
+            yield replace(base, name=f"{plain}, {name}", **{slot: changed})
 
 
 def sentence_encoders(base: Method = BASELINE, esimcse: Contrast = ESIMCSE) -> tuple[Method, ...]:

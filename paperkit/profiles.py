@@ -90,6 +90,11 @@ class Profile:
     """Shares of the labels at which single terms are compared, beside ``labelled``."""
     noise_rates: tuple[float, ...] = (0.0, 0.2, 0.4)
     """Shares of wrong labels at which models are compared, where the truth is known."""
+    pool_shares: tuple[float, ...] = (0.1, 0.3)
+    """Shares of UDA's unlabelled texts with which it is compared with all of them; the largest below 1 is also drawn evenly
+    over the classes."""
+    branch_shares: tuple[float, ...] = (0.5,)
+    """Shares of the branches of the label tree whose labels are mixed up, beside none of them."""
 
 
 SHORT = ("text", "schedule")
@@ -106,7 +111,7 @@ RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
     "gamma": (0, math.inf), "label_shares": (1e-6, 1), "alpha": (0, 1), "learning_rate": (0, math.inf), "warmup": (0, 1),
     "weight_decay": (0, math.inf), "head_learning_rate": (0, math.inf), "patience": (0, math.inf), "min_steps": (0, math.inf),
     "clip": (0, math.inf), "dropout": (0, 0.99), "noise_rates": (0, 0.99), "curve_shares": (1e-6, 1),
-    "labelled": (1e-6, 1), "epsilons": (0, math.inf),
+    "pool_shares": (1e-6, 1), "branch_shares": (1e-6, 1), "labelled": (1e-6, 1), "epsilons": (0, math.inf),
     "weight": (0, math.inf), "temperature": (1e-6, math.inf), "confidence": (0, 1), "pool": (1e-6, 1), "entropy": (0, math.inf),
     "ramp_length": (1e-6, 1), "average": (0, 1), "momentum": (0, 1), "queue": (0, math.inf), "epsilon": (0, math.inf),
     "step_size": (1e-9, math.inf), "augmentation.temperature": (0, math.inf),

@@ -1,5 +1,6 @@
 """A study: which data, which profile, and therefore which runs. What every notebook and every exhibit starts from."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,7 +11,16 @@ from typing import Any
 from paperkit import paths, profiles, runs
 from paperkit.corpora.corpus import Corpus
 from paperkit.models import backbones
-from paperkit.papers import BASELINE, ablations, paper_a, paper_b, references, relatives, sentence_encoders
+from paperkit.papers import (
+    BASELINE,
+    ablations,
+    paper_a,
+    paper_b,
+    references,
+    relatives,
+    sentence_encoders,
+    variants,
+)
 from paperkit.profiles import Profile
 from paperkit.runs import Run, RunSpec, Source
 from paperkit.store import Store
@@ -200,6 +210,47 @@ class Study:
         return {(method.name, noise): self.large_specs(self.hard, replace(method, noise=noise), self.profile.curve_seeds)
                 for noise in self.profile.noise_rates for method in self.terms}  # fmt: skip
 
+    def pool_specs(self) -> dict[tuple[str, float, int], list[RunSpec]]:
+        """Runs behind the question what UDA's pool does, on the hard corpus: (model, share of the pool, 1 if it is even over
+        the classes) to its runs. Baseline has no pool. None is even where nobody knows a label of an unlabelled text."""
+        plan = {("Baseline", 0.0, 0): self.baseline}
+        below = sorted({share for share in self.profile.pool_shares if share < 1})
+        known = self.profile.labelled < 1 or not len(self.hard.load().rows("unlabelled"))
+        for share, even in [*product(below, (0,)), *product(below[-1:] if known else (), (1,)), (1.0, 0)]:
+            uda = replace(self.profile.uda, pool=share, even=bool(even))
+            plan["UDA", share, even] = replace(self.baseline, name="UDA", consistency=uda)
+        return {key: self.large_specs(self.hard, method, self.profile.curve_seeds) for key, method in plan.items()}
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """The branches of the hard corpus' label tree: parents of two leaves or more."""
+        parents = Counter(name.rpartition("/")[0] for name in self.hard.load().label_names)
+        return tuple(parent for parent, leaves in parents.items() if parent and leaves > 1)
+
+    def branch_specs(self) -> dict[tuple[str, float], list[RunSpec]]:
+        """Runs behind the question what adversarial training does where branches are mixed up: (model, share of them) to its
+        runs. A share is that of one branch at least; there are no runs where the labels have no branches."""
+        if not (count := len(self.branches)):
+            return {}
+        shares = sorted({0.0, *(share if round(share * count) else 1 / count for share in self.profile.branch_shares)})
+        models = [self.model(name) for name in ("Baseline", "Baseline+FGM", "Baseline+PGD")]
+        return {(method.name, share): self.large_specs(self.hard, replace(method, mixed_branches=share), self.profile.curve_seeds)
+                for share in shares for method in models}  # fmt: skip
+
+    @property
+    def variants(self) -> dict[str, tuple[Method, ...]]:
+        """Paper A's hyper-parameters one at a time; see :func:`paperkit.papers.variants`."""
+        profile = self.profile
+        return variants(self.baseline, profile.uda, profile.esimcse, profile.fgm, profile.pgd)
+
+    def variant_specs(self) -> dict[tuple[str, str], list[RunSpec]]:
+        """Runs behind the ablations of paper A, on the hard corpus: (family, model) to its runs; Baseline, then each family
+        with its plain member first."""
+        methods = {("Baseline", "Baseline"): self.baseline}
+        for family, changed in self.variants.items():
+            methods |= {(family, method.name): method for method in (self.model(family), *changed)}
+        return {key: self.large_specs(self.hard, method, self.profile.curve_seeds) for key, method in methods.items()}
+
     @cached_property
     def encoder_sources(self) -> tuple[Source, ...]:
         """Corpora on which encoders are compared."""
@@ -229,7 +280,7 @@ class Study:
     def plan(self) -> list[RunSpec]:
         """Every run that the notebooks will ask for."""
         tables = (self.ablation_specs(), self.encoder_specs(), self.ten_specs(), self.relative_specs(), self.sentence_specs(),
-                  self.share_specs(), self.noise_specs())  # fmt: skip
+                  self.share_specs(), self.noise_specs(), self.pool_specs(), self.branch_specs(), self.variant_specs())  # fmt: skip
         groups = [specs for table in tables for specs in table.values()]
         return list(dict.fromkeys(self.paper_b_specs() + [spec for specs in groups for spec in specs]))
 

@@ -28,6 +28,7 @@ SETTINGS = {
     "labelled": 1.0,
     "noise_rates": [0.2],
     "curve_shares": [0.5],
+    "pool_shares": [0.3],
     "epsilons": [0.2],
 }
 DRAWINGS = ("b_fig_1", "b_fig_2", "b_fig_3", "x_b_focal")

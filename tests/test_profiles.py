@@ -173,7 +173,7 @@ def test_what_is_accepted_here_is_what_is_accepted_where_it_is_used():
     # any folder or name; found or refused when the runs are planned
     free = {"backbone_en", "backbone_zh", "lexicon", "paraphrases", "forward", "backward"}
     # checked by what they are a part of, whose kinds differ
-    free |= {"kind", "rate", "beams", "relative", "eda_negatives"}
+    free |= {"kind", "rate", "beams", "relative", "eda_negatives", "even"}
     ranges = {name.rpartition(".")[2] for name in RANGES}
     assert {*CHOICES, *ranges} == known - free, "every setting has a range or a list of choices"
 

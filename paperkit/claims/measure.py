@@ -129,6 +129,12 @@ def _table(rows: pd.DataFrame, metric: str, names: Sequence[str], over: str | No
     return (wide.T.groupby(level=0).mean().T if over else wide).dropna()
 
 
+def _varied(rows: pd.DataFrame, column: str) -> None:
+    """Refuse a setting that nobody changed."""
+    if rows[column].nunique() < 2:
+        raise NotTestableError(f"{column} takes one value only")
+
+
 def _name(rows: pd.DataFrame) -> str:
     return " and ".join(dict.fromkeys(rows.corpus.astype(str)))
 
@@ -241,14 +247,23 @@ def loss_below_rivals(evidence: Evidence, exhibit: str, column: str, steps: bool
 
 @measure
 def gain(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Sequence[str]], corpus: str | None = None,
-         over: str | None = None, differs: str | None = None) -> Sample:  # fmt: skip
-    """Model − rival at the same seed, mean over ``pairs`` of them and over the values of the column ``over``.
+         at: str | None = None, differs: str | None = None) -> Sample:  # fmt: skip
+    """Model − rival at the same seed, mean over ``pairs`` of them.
 
+    ``at`` names a column of which the largest value is judged; what the gain is at the smallest is said beside it.
     ``differs`` names a column that says how large a treatment is; where it differs by less than 1 % there is none to judge.
     """
-    columns = [name for name in (metric, over, differs) if name]
+    columns = [name for name in (metric, at, differs) if name]
     rows = _on(evidence.runs(exhibit, columns), corpus, None)
-    wide = _table(rows, metric, list(dict.fromkeys(name for pair in pairs for name in pair)), over)
+    names, beside = list(dict.fromkeys(name for pair in pairs for name in pair)), []
+    if at:
+        _varied(rows, at)
+        low, high = rows[at].min(), rows[at].max()
+        wide = _table(rows[rows[at] == low], metric, names)
+        smallest = sum(wide[model] - wide[rival] for model, rival in pairs) / len(pairs)
+        beside = [f"at {at} {high:g}; at {low:g} it is {smallest.mean():+.3f}"]
+        rows = rows[rows[at] == high]
+    wide = _table(rows, metric, names)
     if differs:
         sizes = rows.groupby("model")[differs].mean()
         for model, rival in pairs:
@@ -257,8 +272,8 @@ def gain(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Sequence
                                        "on these data there is next to nothing to compare")  # fmt: skip
     gains = pd.DataFrame({f"{model} − {rival}": wide[model] - wide[rival] for model, rival in pairs})
     means = gains.mean()
-    detail = "; ".join(f"{name} {value:+.3f}" for name, value in means.items()) if len(means) > 1 else ""
-    return _sample(gains.mean(axis=1), rows, detail)
+    each = [f"{name} {value:+.3f}" for name, value in means.items()] if len(means) > 1 else []
+    return _sample(gains.mean(axis=1), rows, "; ".join(beside + each))
 
 
 @measure
@@ -329,8 +344,7 @@ def ends(evidence: Evidence, exhibit: str, metric: str, model: str, column: str,
     """The metric at the largest value of ``column`` − at its smallest, of one model; mean over values of ``over`` in both."""
     rows = _on(evidence.runs(exhibit, [name for name in (metric, column, over) if name]), corpus, where)
     rows = rows[rows.model == model]
-    if rows[column].nunique() < 2:
-        raise NotTestableError(f"{column} takes one value only")
+    _varied(rows, column)
     low, high = rows[column].min(), rows[column].max()
     if over:
         common = set(rows[rows[column] == low][over]) & set(rows[rows[column] == high][over])

@@ -1,20 +1,22 @@
-"""What Table 3 leaves open: which differences are real, rare classes, siblings, wrong labels (05_adversarial)."""
+"""What Table 3 leaves open: which differences are real, rare classes, siblings, wrong labels, uncertain branches, and what
+other settings would do (05_adversarial)."""
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
 from paperkit.evaluate import statistics
-from paperkit.exhibits import style
+from paperkit.exhibits import compare, style
 from paperkit.exhibits.adversarial import nothing
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_a import CORRECTION, NOTEBOOK, per_seed
+from paperkit.exhibits.paper_a import CORRECTION, METRICS, NOTEBOOK, per_seed
 from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.exhibits.style import drawable, label
 from paperkit.exhibits.tables import with_interval
 from paperkit.runs import Run, Source
 from paperkit.study import Study
+from paperkit.training.execute import training_labels, training_rows
 
 COMPARED = {"accuracy": "Δ accuracy", "f1_macro": "Δ macro-F1", "manual_accuracy": "Δ manual accuracy"}
 FAMILIES = ("Baseline", "UDA", "UDA+ESimCSE")
@@ -226,3 +228,66 @@ def wrong_labels(study: Study) -> Content:
                      "as something else. Mean and 95 % t interval over seeds. manual_accuracy is accuracy against the truth.",
                      *unknown])  # fmt: skip
     return Content(table, used, readable(table, keys, metrics), rows, note=note)
+
+
+# --- an uncertain hierarchy ------------------------------------------------------------------------------------------
+
+ATTACKED = {"Baseline+FGM": "Baseline", "Baseline+PGD": "Baseline"}
+
+
+def parent_accuracy(run: Run) -> float:
+    """Share of the test texts that are put under the right parent, whichever leaf of it."""
+    _, labels, logits = run.on(None)
+    names = np.array([name.rpartition("/")[0] or name for name in run.spec.source.load().label_names], dtype=object)
+    return float(np.mean(names[labels] == names[logits.argmax(axis=1)])) if len(labels) else np.nan
+
+
+def changed_labels(run: Run) -> float:
+    """Share of the training labels that are others than the corpus' own."""
+    corpus, method, seed = run.spec.source.load(), run.spec.method, run.spec.seed
+    rows = training_rows(corpus, None, method, seed)
+    return float(np.mean(training_labels(corpus, rows, method, seed)[rows] != corpus.table.label.to_numpy()[rows]))
+
+
+@exhibit("x_branches", NOTEBOOK, "Adversarial training where branches of the label tree are mixed up.",
+         "标签树部分分支的标签被打乱时对抗训练的作用")  # fmt: skip
+def branches(study: Study) -> Content:
+    every, corpus = study.branch_specs(), study.hard.load()
+    if not every:
+        note = f"n/a: no two labels of {corpus.name} have a parent in common, so no branch can be mixed up."
+        return Content(pd.DataFrame(columns=["branches", "model", "n_seeds"]), display=pd.DataFrame({"result": ["n/a"]}),
+                       corpora=[corpus], note=note)  # fmt: skip
+    rows, used = compare.per_seed(study, every, ("model", "branches"))
+    rows["parent_accuracy"] = [parent_accuracy(run) for run in used]
+    rows["changed"] = [changed_labels(run) for run in used]
+    keys, levels = ["branches", "model"], ("accuracy", "manual_accuracy", "parent_accuracy")
+    table = compare.with_differences(rows, keys, ATTACKED, dict.fromkeys((*levels, *METRICS, "changed")), levels)
+    known = [level for level in levels if table[f"{level}_mean"].notna().any()]
+    shown = compare.readable_differences(table, keys, known, known)
+    shown["branches"] = [f"{share:.0%}" for share in table.branches]
+    shown.insert(2, "labels changed", [f"{share:.0%}" for share in table.changed_mean])
+    note = (f"{compare.sizes(rows)} branches: share of the {len(study.branches)} branches (parents of two leaves or more) in which "
+            "every training text carries any leaf of its branch; the parent of a label is always kept. Dev and test texts keep "
+            "their labels. manual_accuracy is against the truth where it is known, parent_accuracy asks for the right parent "
+            "alone. Δ is against Baseline with the same labels, paired over seeds.")  # fmt: skip
+    return Content(table, used, shown, rows, note=note)
+
+
+# --- hyper-parameters ------------------------------------------------------------------------------------------------
+
+
+@exhibit("x_ablations_a", NOTEBOOK, "Paper A's hyper-parameters, one at a time.", "论文A超参数逐一变化的结果")
+def ablations_a(study: Study) -> Content:
+    rows, used = compare.per_seed(study, study.variant_specs(), ("family", "model"))
+    keys, compared = ["family", "model"], ("accuracy", "f1_macro")
+    table = summarise(rows, keys, METRICS)
+    every = list(table[keys].itertuples(index=False, name=None))
+    compare.add_differences(table, rows, keys, {key: (key[0],) * 2 for key in every if key[0] != key[1]}, compared)
+    compare.add_differences(table, rows, keys, {key: every[0] for key in every[1:]}, compared, "beyond_baseline")
+    titles = {"difference": "Δ {}, plain member", "beyond_baseline": "Δ {}, Baseline"}
+    shown = compare.readable_differences(table, keys, ["accuracy", "f1_macro"], compared, titles).drop(columns="family")
+    note = (f"{compare.sizes(rows)} Each row changes one setting of the plain member of its family, which stands above it; nothing "
+            "is tuned anew for it. Δ is paired over seeds, against the plain member and against Baseline; with so many rows some "
+            "intervals exclude 0 by chance. Settings that the profile has already, or that do not go with its others, are left "
+            "out.")  # fmt: skip
+    return Content(table, used, shown, rows, note=note)

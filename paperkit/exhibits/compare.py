@@ -1,6 +1,7 @@
 """What paper A's exhibits share: one row per run, each model's difference to another one, and curves over a setting."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -45,30 +46,47 @@ def with_differences(
         against: model to the one it is compared with, seed by seed and under otherwise equal keys; others have nan.
     """
     table = summarise(rows, list(keys), metrics)
+    pairs = {key: (*key[:-1], against[key[-1]]) for key in table[list(keys)].itertuples(index=False, name=None)
+             if key[-1] in against}  # fmt: skip
+    return add_differences(table, rows, keys, pairs, compared)
+
+
+def add_differences(
+    table: pd.DataFrame, rows: pd.DataFrame, keys: Sequence[str], pairs: Mapping[tuple, tuple], compared: Sequence[str],
+    name: str = "difference",
+) -> pd.DataFrame:  # fmt: skip
+    """``table`` with ``<m>_<name>`` and its 95 % interval, paired over the seeds of ``rows``, for each of ``compared``; ``pairs``
+    says which row is compared with which, by their ``keys``."""
     groups = dict(iter(rows.groupby(list(keys), sort=False)))
     for metric in compared:
         tests = []
         for key in table[list(keys)].itertuples(index=False, name=None):
-            mine, other = groups[key], groups.get((*key[:-1], against.get(key[-1], "")))
+            mine, other = groups[key], groups.get(pairs.get(key))
             paired = other is not None and list(mine.seed) == list(other.seed)
             test = statistics.paired_t(mine[metric], other[metric]) if paired else None
             tests.append((test.difference, test.low, test.high) if test else (np.nan,) * 3)
         for part, values in zip(PARTS, zip(*tests, strict=True), strict=True):
-            table[f"{metric}_difference{part}"] = values
+            table[f"{metric}_{name}{part}"] = values
     return table
 
 
+DELTA = {"difference": "Δ {}"}
+
+
 def readable_differences(
-    table: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str], compared: Sequence[str]
+    table: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str], compared: Sequence[str], titles: Mapping[str, str] = DELTA
 ) -> pd.DataFrame:
-    """The table of :func:`with_differences` as people read it; a metric that is unknown everywhere is left out."""
+    """The table of :func:`with_differences` as people read it; a metric that is unknown everywhere is left out.
+
+    ``titles``: the name of each kind of difference to its column title, in which the metric takes the place of ``{}``.
+    """
     known = [metric for metric in metrics if table[f"{metric}_mean"].notna().any()]
     shown = readable(table, list(keys), known)
-    for metric in compared:
-        triples = zip(*(table[f"{metric}_difference{part}"] for part in PARTS), strict=True)
+    for (name, title), metric in product(titles.items(), compared):
+        triples = zip(*(table[f"{metric}_{name}{part}"] for part in PARTS), strict=True)
         values = [with_interval(*triple) if np.isfinite(triple[0]) else "" for triple in triples]
         if any(values):
-            shown[f"Δ {metric}"] = values
+            shown[title.format(metric)] = values
     return shown
 
 

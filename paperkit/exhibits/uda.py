@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from paperkit.corpora.corpus import CORE, Corpus
+from paperkit.corpora.pools import pools
 from paperkit.evaluate.statistics import mean_interval
 from paperkit.exhibits import compare, diagram_a, style
 from paperkit.exhibits.data import shortened
@@ -17,11 +18,13 @@ from paperkit.exhibits.paper_b import summarise
 from paperkit.exhibits.style import drawable, label
 from paperkit.exhibits.tables import with_interval
 from paperkit.losses import tsa_threshold
+from paperkit.runs import Run
 from paperkit.seeds import derive
 from paperkit.study import Study
 from paperkit.text.augment import Augmentation, augmented
 from paperkit.text.edits import edit_similarity
 from paperkit.text.pieces import cut
+from paperkit.training.execute import pool_share, training_rows
 
 NOTEBOOK = "03_uda"
 SCHEDULES = {"linear": "-", "log": (0, (5, 2)), "exp": (0, (1.5, 1.5))}
@@ -34,6 +37,7 @@ EXAMPLE = {"zh": 36, "en": 110}
 NO_TRANSLATION = "n/a: needs two translation models, or a file of paraphrases (uda.augmentation.paraphrases)"
 FAMILY = ("accuracy", "f1_macro", "tail_f1", "manual_accuracy")
 COMPARED = ("accuracy", "tail_f1")
+POOL = ("accuracy", "f1_macro", "tail_f1")
 
 
 @exhibit("a_fig_1", NOTEBOOK, "Fig. 1. The framework: three streams, one encoder, four losses.", "图1 整体模型框架图")
@@ -202,6 +206,64 @@ def same_predictions(study: Study, one: str, other: str) -> float:
     every = study.relative_specs()
     pairs = zip(study.get(every[one]), study.get(every[other]), strict=True)
     return float(np.mean([np.mean(a.on(None)[2].argmax(axis=1) == b.on(None)[2].argmax(axis=1)) for a, b in pairs]))
+
+
+# --- the pool --------------------------------------------------------------------------------------------------------
+
+
+def pool_of(run: Run) -> np.ndarray:
+    """Rows of the unlabelled texts that a run of UDA learned from."""
+    corpus, method, seed = run.spec.source.load(), run.spec.method, run.spec.seed
+    rows = pools(corpus, 0, training_rows(corpus, None, method, seed)).uda
+    return pool_share(corpus, rows, method.consistency.pool, method.consistency.even, seed)
+
+
+def balance(run: Run) -> dict[str, float]:
+    """Of a run's unlabelled texts: how many, how many classes they are of and the share of the most frequent one, by the
+    truth or else by labels that training hides; nan where neither is known of any text."""
+    if not run.spec.method.consistency:
+        return {"n_unlabelled": 0, "classes": np.nan, "largest": np.nan}
+    rows, table = pool_of(run), run.spec.source.load().table
+    known = table.truth.where(table.truth >= 0, table.label).to_numpy()[rows]
+    sizes = np.bincount(known[known >= 0])
+    there = len(sizes) > 0
+    return {"n_unlabelled": len(rows), "classes": np.count_nonzero(sizes) if there else np.nan,
+            "largest": sizes.max() / sizes.sum() if there else np.nan}  # fmt: skip
+
+
+@exhibit("x_pool_size", NOTEBOOK, "What UDA's pool does: its size, and its balance over the classes.",
+         "无标注数据的规模与类别均衡程度对 UDA 的影响")  # fmt: skip
+def pool_size(study: Study) -> Content:
+    keys = ["model", "pool", "balanced"]
+    rows, used = compare.per_seed(study, study.pool_specs(), keys)
+    facts = pd.DataFrame([balance(run) for run in used])
+    rows = pd.concat([rows, facts], axis=1)
+    table = summarise(rows, keys, METRICS)
+    of_each = rows.groupby(keys, sort=False)[list(facts)].mean().reset_index(drop=True)
+    for place, name in enumerate(facts):
+        table.insert(len(keys) + place, name, of_each[name])
+    every = list(table[keys].itertuples(index=False, name=None))
+    compare.add_differences(table, rows, keys, {key: every[0] for key in every[1:]}, POOL)
+    compare.add_differences(table, rows, keys, {key: (*key[:2], 0) for key in every if key[2]}, POOL, "even")
+    shown = compare.readable_differences(table, keys, FAMILY, POOL, compare.DELTA | {"even": "Δ {}, even − as it is"})
+    shown["pool"] = ["none" if not share else f"{share:.0%}, even" if even else f"{share:.0%}"
+                     for share, even in zip(table.pool, table.balanced, strict=True)]  # fmt: skip
+    shown = shown.drop(columns="balanced")
+    shown.insert(2, "texts", [f"{n:,.0f}" for n in table.n_unlabelled])
+    shown.insert(3, "classes", ["n/a" if np.isnan(n) else f"{n:.0f}" for n in table.classes])
+    shown.insert(4, "largest class", ["n/a" if np.isnan(share) else f"{share:.1%}" for share in table.largest])
+    even = ("Even: drawn class by class by labels that are otherwise hidden, which nobody has who needs UDA: it asks what balance "
+            "does and is no method. Texts that came without any label count there as one class more.")  # fmt: skip
+    if not table.balanced.any():
+        even = "n/a for the balance: nobody knows a label of an unlabelled text, or no share is below the whole."
+    note = (f"{compare.sizes(rows)} Shares of UDA's unlabelled texts; smaller ones are parts of larger ones, and all have the same "
+            "number of steps, so texts of a smaller pool are seen more often. classes: how many the pool has, largest class: the "
+            "share of its most frequent one. Δ is paired over seeds against Baseline, which has neither a pool nor TSA. "
+            + even)  # fmt: skip
+    return Content(table, used, shown, rows, note=note)
+
+
+# --- few labels, wrong labels ----------------------------------------------------------------------------------------
 
 
 @exhibit("x_share_curve", NOTEBOOK, "Accuracy over the share of labels: Baseline, and each term of the loss alone.",

@@ -61,9 +61,10 @@ def everything(tmp_path):
     write(tmp_path, "x_equal_budget_runs", [row(("accuracy",), corpus=c, model=m, seed=s)
                                             for c, m, s in product(both, ("Baseline+FGM", "Baseline+PGD"), SEEDS)])  # fmt: skip
     write(tmp_path, "x_pool_size_runs", [row(("accuracy",), corpus="tickets", model="UDA", pool=p, balanced=q, seed=s)
-                                         for p, q, s in product((500, 1000, 2000), (0, 1), SEEDS)])  # fmt: skip
+                                         for (p, q), s in product([(0.1, 0), (0.3, 0), (0.3, 1), (1.0, 0)], SEEDS)]
+          + [row(("accuracy",), corpus="tickets", model="Baseline", pool=0.0, balanced=0, seed=s) for s in SEEDS])  # fmt: skip
     write(tmp_path, "x_branches_runs", [row(("accuracy",), corpus="tickets", model=m, branches=k, seed=s)
-                                        for m, k, s in product(TEN[:3], ("relabelled", "merged"), SEEDS)])  # fmt: skip
+                                        for m, k, s in product(TEN[:3], (0.0, 0.5), SEEDS)])  # fmt: skip
     return tmp_path
 
 
@@ -203,6 +204,19 @@ def test_a_table_of_ones_own_takes_the_place_of_the_business_data(tmp_path):
     assert measured(tmp_path, "level", exhibit="x", metric="accuracy", model="M", corpus="second").corpus == "mine"
     with pytest.raises(NotTestableError, match="first corpus"):
         measured(tmp_path, "level", exhibit="x", metric="accuracy", model="M", corpus="first")
+
+
+def test_mixed_up_branches_are_judged_where_most_are_and_the_rest_is_said_beside(tmp_path):
+    scores = {("Baseline", 0.0): 0.8, ("Baseline+FGM", 0.0): 0.79, ("Baseline", 0.5): 0.6, ("Baseline+FGM", 0.5): 0.63}
+    rows = [{"corpus": "tickets", "model": m, "branches": k, "seed": s, "accuracy": value + 0.01 * s}
+            for (m, k), value in scores.items() for s in range(3)]  # fmt: skip
+    write(tmp_path, "x_runs", rows)
+    asked = {"exhibit": "x", "metric": "accuracy", "pairs": [["Baseline+FGM", "Baseline"]], "at": "branches"}
+    sample = measured(tmp_path, "gain", **asked)
+    assert np.allclose(sample.values, 0.03) and sample.detail == "at branches 0.5; at 0 it is -0.010"
+    write(tmp_path, "x_runs", [row for row in rows if row["branches"]])
+    with pytest.raises(NotTestableError, match="branches takes one value only"):
+        measured(tmp_path, "gain", **asked)
 
 
 def test_a_pool_is_compared_at_its_ends_and_balance_at_common_sizes(tmp_path):

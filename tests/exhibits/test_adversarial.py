@@ -178,6 +178,69 @@ def test_what_these_data_do_not_allow_is_said(made):
     assert contents["a_fig_5"].note == "n/a: one corpus only."
 
 
+def test_mixed_up_branches_are_scored_at_every_level(made):
+    study, contents = made
+    assert study.branches == ("it",), "'other' stands alone"
+    names = study.corpus.label_names
+    table = contents["x_branches"].body.set_index(["branches", "model"])
+    assert list(table.index) == [(share, model) for share in (0.0, 1.0)
+                                 for model in ("Baseline", "Baseline+FGM", "Baseline+PGD")], "half of one branch is that one"
+    for (model, share), specs in study.branch_specs().items():
+        (run,) = study.get(specs)
+        _, labels, logits = run.on(None)
+        line, classes = table.loc[share, model], logits.argmax(1)
+        it = {k for k, name in enumerate(names) if name.startswith("it/")}
+        right = [a == b or {a, b} <= it for a, b in zip(labels.tolist(), classes.tolist(), strict=True)]
+        assert line.accuracy_mean == pytest.approx((labels == classes).mean())
+        assert line.parent_accuracy_mean == pytest.approx(np.mean(right))
+        assert (line.changed_mean > 0) == (share > 0) and line.changed_mean < 0.7
+        if model != "Baseline":
+            gain = line.accuracy_mean - table.accuracy_mean[share, "Baseline"]
+            assert line.accuracy_difference == pytest.approx(gain) and np.isnan(line.accuracy_difference_low)
+    assert "manual_accuracy" not in contents["x_branches"].display, "nobody knows the truth"
+
+
+def test_differences_under_mixed_up_branches_are_paired_by_seed(made):
+    study, _ = made
+    study = Study(study.data, "smoke", overrides=OVERRIDES | {"curve_seeds": 3}, workers=1)
+    content = find("x_branches").make(study)
+    rows = content.per_seed[content.per_seed.branches == 1].set_index(["model", "seed"]).accuracy
+    line = content.body.set_index(["branches", "model"]).loc[1, "Baseline+PGD"]
+    test = statistics.paired_t(rows["Baseline+PGD"], rows["Baseline"])
+    found = (line.accuracy_difference, line.accuracy_difference_low, line.accuracy_difference_high)
+    assert found == pytest.approx((test.difference, test.low, test.high), nan_ok=True) and line.n_seeds == 3
+
+
+@pytest.mark.parametrize("labels", [("billing", "network"), ("it/billing", "tv/network")])
+def test_labels_without_a_branch_cannot_be_mixed_up(home, labels):
+    table = write_csv(home / "flat.csv", ("text", "label"), tickets(dict.fromkeys(labels, 40)))
+    study = Study(str(table), "smoke", overrides=OVERRIDES, workers=1)
+    content = show(study, "x_branches").content
+    assert content.note == "n/a: no two labels of flat have a parent in common, so no branch can be mixed up."
+    assert content.body.empty and study.branch_specs() == {} and content.per_seed is None
+
+
+def test_every_variant_is_compared_with_its_plain_member_and_with_baseline(made):
+    study, contents = made
+    table = contents["x_ablations_a"].body.set_index("model")
+    assert list(table.index) == [model for _, model in study.variant_specs()]
+    score = {}
+    for (_, model), specs in study.variant_specs().items():
+        _, labels, logits = study.get(specs)[0].on(None)
+        score[model] = (labels == logits.argmax(1)).mean()
+        assert table.accuracy_mean[model] == pytest.approx(score[model])
+    for model, line in table.iterrows():
+        if model != "Baseline":
+            assert line.accuracy_beyond_baseline == pytest.approx(score[model] - score["Baseline"])
+        plain = model in ("Baseline", *study.variants)
+        assert np.isnan(line.accuracy_difference) == plain
+        assert plain or line.accuracy_difference == pytest.approx(score[model] - score[line.family])
+    relatives = study.relative_specs()
+    for model in ("UDA, cross-entropy", "UDA, no TSA"):
+        once, again = (study.get(specs)[0].folder for specs in (relatives[model], study.variant_specs()["UDA", model]))
+        assert once == again, "trained once"
+
+
 def test_spread_is_of_the_raw_logits(made):
     study, contents = made
     table = contents["a_fig_3"].numbers.set_index("model")

@@ -12,10 +12,11 @@ from sklearn import metrics
 from paperkit.exhibits import uda
 from paperkit.exhibits.exhibit import REGISTRY, find, show
 from paperkit.study import Study
-from tests.small import SETTINGS, reviews, write_csv
+from tests.small import SETTINGS, reviews, tickets, write_csv
 
 find("b_table_1")
-NAMES = ["a_fig_1", "x_augmentations", "x_noise_curve", "x_share_curve", "x_table_3_uda", "x_tsa", "x_uda_family"]
+NAMES = ["a_fig_1", "x_augmentations", "x_noise_curve", "x_pool_size", "x_share_curve", "x_table_3_uda", "x_tsa",
+         "x_uda_family"]  # fmt: skip
 TERMS = ["Baseline", "UDA", "Baseline+ESimCSE", "Baseline+FGM"]
 
 
@@ -145,6 +146,52 @@ def test_what_becomes_of_wrong_labels(embedded):
         assert numbers.corrected_mean[key] == pytest.approx((classes == truth)[wrong].mean())
         assert numbers.repeated_mean[key] == pytest.approx((classes == labels)[wrong].mean())
         assert f"of the {wrong.sum()} test texts whose label is wrong" in of(shown, "x_noise_curve").note
+
+
+def test_the_pool_is_counted_and_compared_with_baseline(embedded):
+    study, shown = embedded
+    table = read(study, "x_pool_size.csv").set_index(["model", "pool", "balanced"])
+    assert list(table.index) == [("Baseline", 0, 0), ("UDA", 0.3, 0), ("UDA", 1, 0)]
+    whole = study.get(study.ten_specs()[study.hard, "UDA"])[0]
+    assert study.get(study.pool_specs()["UDA", 1.0, 0])[0].folder == whole.folder, "the UDA of Table 3, trained once"
+    scores = {}
+    for key, specs in study.pool_specs().items():
+        (run,) = study.get(specs)
+        labels, classes, _ = predicted(run)
+        scores[key] = metrics.accuracy_score(labels, classes)
+        assert table.accuracy_mean[key] == pytest.approx(scores[key])
+        assert table.n_unlabelled[key] == run.result.get("n_unlabelled", 0)
+    for key in table.index[1:]:
+        assert table.accuracy_difference[key] == pytest.approx(scores[key] - scores["Baseline", 0.0, 0])
+    assert table.n_unlabelled["UDA", 0.3, 0] == round(0.3 * table.n_unlabelled["UDA", 1, 0])
+    rows = uda.pool_of(whole)
+    truth = study.hard.load().table.truth[rows].value_counts()
+    assert table.classes["UDA", 1, 0] == len(truth)
+    assert table.largest["UDA", 1, 0] == pytest.approx(truth.max() / len(rows))
+    content = of(shown, "x_pool_size")
+    assert "n/a for the balance" in content.note, "the labels of all training texts are used, others have none"
+    assert set(content.per_seed.columns) >= {"model", "pool", "balanced", "seed", "accuracy", "n_unlabelled"}
+
+
+def test_an_even_pool_has_as_much_of_every_class_as_there_is(home):
+    rows = tickets({"it/billing": 60, "it/network": 24, "other": 16})
+    study = Study(str(write_csv(home / "calls.csv", ("text", "label"), rows)), "smoke", text="text", label="label", workers=1,
+                  overrides=SETTINGS | {"curve_seeds": 2, "pool_shares": [0.2, 0.5]})  # fmt: skip
+    content = show(study, "x_pool_size").content
+    table = content.body.set_index(["pool", "balanced"])
+    assert list(table.index) == [(0.0, 0), (0.2, 0), (0.5, 0), (0.5, 1), (1.0, 0)], "the largest share is drawn evenly too"
+    labels = study.corpus.table.label.to_numpy()
+    of_all = np.bincount(labels[uda.pool_of(study.get(study.pool_specs()["UDA", 1.0, 0])[0])])
+    gains = []
+    for plain, even in zip(*(study.get(study.pool_specs()["UDA", 0.5, way]) for way in (0, 1)), strict=True):
+        taken = np.bincount(labels[uda.pool_of(even)], minlength=3)
+        assert taken.sum() == len(uda.pool_of(plain)) == table.n_unlabelled[0.5, 1]
+        assert taken.max() - taken[taken < of_all].min(initial=99) <= 1
+        gains.append(np.subtract(*(metrics.accuracy_score(*predicted(run)[:2]) for run in (even, plain))))
+    assert table.accuracy_even[0.5, 1] == pytest.approx(np.mean(gains)) and np.isnan(table.accuracy_even[0.5, 0])
+    assert table.largest[0.5, 1] < table.largest[0.5, 0] and table.n_seeds.eq(2).all()
+    assert table.accuracy_even_low[0.5, 1] <= table.accuracy_even[0.5, 1] <= table.accuracy_even_high[0.5, 1]
+    assert "50%, even" in set(content.display.pool) and "Δ accuracy, even − as it is" in content.display
 
 
 def test_a_table_of_two_classes_without_unlabelled_texts(home):

@@ -5,7 +5,20 @@ from dataclasses import asdict, fields, replace
 import pytest
 
 from paperkit.errors import InputError
-from paperkit.papers import UDA, ablations, paper_a, paper_b, references, relatives, sentence_encoders, uda_full
+from paperkit.papers import (
+    ESIMCSE,
+    FGM,
+    PGD,
+    UDA,
+    ablations,
+    paper_a,
+    paper_b,
+    references,
+    relatives,
+    sentence_encoders,
+    uda_full,
+    variants,
+)
 from paperkit.terms import Attack, Consistency, Contrast
 from paperkit.text.augment import Augmentation
 from paperkit.text.prepare import TextOptions
@@ -121,6 +134,26 @@ def test_relatives_of_uda_have_none_of_what_uda_adds():
     for target in ("label", "ensemble", "teacher", "live"):
         relatives(uda=replace(UDA, target=target))
     relatives(uda=replace(UDA, view="virtual"))
+
+
+def test_a_variant_changes_one_setting_of_its_plain_member():
+    ten, every = {method.name: method for method in paper_a()}, variants()
+    assert set(every) == {"UDA", "Baseline+ESimCSE", "Baseline+FGM", "Baseline+PGD"} and sum(map(len, every.values())) == 19
+    for plain, changed in every.items():
+        (slot,) = differences(ten[plain], ten["Baseline"])
+        for method in changed:
+            assert method.name.startswith(f"{plain}, ") and differences(method, ten[plain]) == {slot}
+            assert len(differences(getattr(method, slot), getattr(ten[plain], slot))) == 1, method.name
+    assert len({method.name for changed in every.values() for method in changed}) == 19
+
+
+def test_a_variant_that_is_the_plain_member_or_does_not_go_with_it_is_left_out():
+    def names(every) -> set[str]:
+        return {method.name.partition(", ")[2] for changed in every.values() for method in changed}
+
+    given = variants(uda=replace(UDA, tsa="none", target="label"), esimcse=replace(ESIMCSE, positive="dropout", queue=0.0),
+                     fgm=replace(FGM, relative=True), pgd=replace(PGD, step_size=None))  # fmt: skip
+    assert names(variants()) - names(given) == {"no TSA", "T_s = 0.4", "dup_rate = 0.1", "no queue", "matrix", "equal budget"}
 
 
 def test_sentence_encoders_train_nothing_else():
