@@ -85,7 +85,7 @@ def relatives(base: Method = BASELINE, uda: Consistency = UDA) -> tuple[Method, 
         "Mean Teacher": replace(plain, target="teacher", divergence="mse", weight=large, ramp="gaussian"),
         "VAT": replace(plain, view="virtual"),
         "UDA": uda,
-        "UDA, no TSA": replace(uda, tsa="none"),
+        "UDA, linear TSA" if uda.tsa == "none" else "UDA, no TSA": replace(uda, tsa="linear" if uda.tsa == "none" else "none"),
         "UDA, all of it": uda_full(uda),
         "UDA, cross-entropy": replace(uda, divergence="ce"),
     }
@@ -111,14 +111,16 @@ def variants(base: Method = BASELINE, uda: Consistency = UDA, esimcse: Contrast 
 
     families = {
         "UDA": ("consistency", uda, {
-            "λ_u = 0.3": {"weight": 0.3}, "λ_u = 3": {"weight": 3.0}, "no TSA": {"tsa": "none"}, "exp TSA": {"tsa": "exp"},
-            "T_s = 0.4": {"temperature": 0.4}, "β = 0.8": {"confidence": 0.8}, "ratio 3": {"ratio": 3},
-            "cross-entropy": {"divergence": "ce"}}),
+            "λ_u = 0.3": {"weight": 0.3}, "λ_u = 1": {"weight": 1.0}, "λ_u = 3": {"weight": 3.0}, "no TSA": {"tsa": "none"},
+            "linear TSA": {"tsa": "linear"}, "exp TSA": {"tsa": "exp"}, "T_s = 0.4": {"temperature": 0.4},
+            "β = 0.8": {"confidence": 0.8}, "ratio 3": {"ratio": 3}, "cross-entropy": {"divergence": "ce"}}),
         "Baseline+ESimCSE": ("contrast", esimcse, {
-            "1 − w = 0.1": {"weight": 0.1}, "τ = 0.1": {"temperature": 0.1}, "no queue": {"queue": 0.0},
+            "1 − w = 0.1": {"weight": 0.1}, "1 − w = 0.5": {"weight": 0.5}, "τ = 0.05": {"temperature": 0.05},
+            "τ = 0.1": {"temperature": 0.1}, "no queue": {"queue": 0.0},
             "m = 0.9": {"momentum": 0.9}, "dup_rate = 0.1": repeated(0.1), "EDA negatives": {"eda_negatives": True}}),
         "Baseline+FGM": ("adversarial", fgm, {
-            "ε / 2": {"epsilon": fgm.epsilon / 2}, "2 ε": {"epsilon": fgm.epsilon * 2}, "matrix": {"scope": "matrix"}}),
+            "ε / 2": {"epsilon": fgm.epsilon / 2}, "2 ε": {"epsilon": fgm.epsilon * 2}, "ε = 1": {"epsilon": 1.0},
+            "matrix": {"scope": "matrix"}}),
         "Baseline+PGD": ("adversarial", pgd, {"K = 5": {"steps": 5}, "equal budget": {"step_size": None}}),
     }  # fmt: skip
     return {plain: tuple(_changed(base, plain, *family)) for plain, family in families.items()}

@@ -67,6 +67,7 @@ _LOOKS |= {
     "Mean Teacher": Look("#999933", "\\\\", "<", _DASH),
     "VAT": Look("#882255", "..", ">", _DOT),
     "UDA, no TSA": Look("#6DB6E3", "--", "v", _DOT),
+    "UDA, linear TSA": Look("#6DB6E3", "--", "v", _DOT),
     "UDA, all of it": Look("#003F66", "..", "D", _DASH),
     "UDA, cross-entropy": Look("#0072B2", "oo", "x", _DOT),
     "Baseline+mixup": Look("#404040", "++", "P", _DOT),

@@ -55,15 +55,19 @@ def tsa(study: Study) -> Content:
     progress = np.linspace(0, 1, 51)
     numbers = []
     for axis, classes in zip(axes, (300, 2), strict=False):
-        for schedule, ls in SCHEDULES.items():
-            threshold = [tsa_threshold(t, classes, schedule) for t in progress]
-            axis.plot(progress, threshold, ls=ls, label=schedule)
-            numbers.append(pd.DataFrame({"what": "threshold", "name": f"{schedule}, K = {classes}", "n_seeds": "",
+        for kind, ls in SCHEDULES.items():
+            threshold = [tsa_threshold(t, classes, kind) for t in progress]
+            axis.plot(progress, threshold, ls=ls, label=kind)
+            numbers.append(pd.DataFrame({"what": "threshold", "name": f"{kind}, K = {classes}", "n_seeds": "",
                                          "progress": progress, "mean": threshold}))  # fmt: skip
         axis.set_title(label(f"threshold, {classes} classes", f"阈值，{classes} 类", "  "), fontsize=8)
     used, said = [], []
-    for place, source in enumerate(study.large):
-        runs = study.get(study.ten_specs()[source, "UDA"])
+    annealed = {source: study.ten_specs()[source, "UDA"] for source in study.large}
+    schedule = study.profile.uda.tsa
+    if schedule == "none":  # the profile's UDA keeps every text: show the relative that does not
+        annealed, schedule = {study.hard: study.relative_specs()["UDA, linear TSA"]}, "linear"
+    for place, (source, specs) in enumerate(annealed.items()):
+        runs = study.get(specs)
         used += runs
         name = source.load().name
         curve = over_progress([run.steps["kept_sup"].to_numpy() for run in runs])
@@ -79,9 +83,9 @@ def tsa(study: Study) -> Content:
         axis.set_xlabel(label("share of the steps done", "训练进度"))
     axes[0].legend(title=label("schedule", "退火方式", " "))
     axes[2].legend()
-    seeds = len(used) // len(study.large)
+    seeds = len(used) // len(annealed)
     note = ("A labelled text trains while the probability of its correct class is at most the threshold. Right: runs of UDA "
-            f"with its schedule {study.profile.uda.tsa!r}, steps in at most {BINS} bins, n = {seeds} seed"
+            f"with the schedule {schedule!r}, steps in at most {BINS} bins, n = {seeds} seed"
             + ("" if seeds == 1 else "s, 95 % intervals") + f". {'; '.join(said)}.")  # fmt: skip
     return Content(figure, used, numbers=pd.concat(numbers), note=note)
 

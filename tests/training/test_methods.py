@@ -130,6 +130,8 @@ def test_relatives_of_uda_have_none_of_what_uda_adds():
         filling = fillings[name]
         assert (filling.temperature, filling.confidence, filling.tsa) == (1, 0, "none")
     assert fillings["UDA, no TSA"] == replace(fillings["UDA"], tsa="none")
+    fillings = {method.name: method.consistency for method in relatives(uda=replace(UDA, tsa="none"))}
+    assert fillings["UDA, linear TSA"] == UDA and fillings["UDA"].tsa == "none" and "UDA, no TSA" not in fillings
     assert fillings["VAT"].target == fillings["UDA, all of it"].target == "current"
     for target in ("label", "ensemble", "teacher", "live"):
         relatives(uda=replace(UDA, target=target))
@@ -154,6 +156,7 @@ def test_a_variant_that_is_the_plain_member_or_does_not_go_with_it_is_left_out()
     given = variants(uda=replace(UDA, tsa="none", target="label"), esimcse=replace(ESIMCSE, positive="dropout", queue=0.0),
                      fgm=replace(FGM, relative=True), pgd=replace(PGD, step_size=None))  # fmt: skip
     assert names(variants()) - names(given) == {"no TSA", "T_s = 0.4", "dup_rate = 0.1", "no queue", "matrix", "equal budget"}
+    assert names(given) - names(variants()) == {"linear TSA"}
 
 
 def test_sentence_encoders_train_nothing_else():
