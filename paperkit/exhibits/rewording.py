@@ -74,14 +74,14 @@ def _mean(values: np.ndarray) -> float:
 def _said(every: list[Worded]) -> str:
     """How many texts and words, how many of these could be changed, and what a search cost."""
     first = {each.tried.source.load().name: each for each in reversed(every)}
-    parts = ["Words are those that the encoder reads before it cuts a text"]
+    parts = []
     for name, each in reversed(first.items()):
         words = max(1, int(each.found.words.sum()))
         could = ", ".join(f"{way} {count.sum() / words:.0%}" for way, count in zip(WAYS, each.found.changeable, strict=True))
         asked = np.concatenate([other.found.queries.ravel() for other in every if other.tried.source == each.tried.source])
         parts.append(f"{name}: {len(each.rows)} texts of {each.found.words.mean() if len(each.rows) else 0:.0f} words, of which "
                      f"could be changed: {could}; versions asked about: {asked.max(initial=0)} at most")  # fmt: skip
-    return "; ".join(parts) + "."
+    return f"A fixed part of the texts of SA; words are those that the encoder reads before it cuts a text. {'; '.join(parts)}."
 
 
 @exhibit("x_text_attacks", NOTEBOOK, "Accuracy when words are changed, beside perturbed embeddings.",
