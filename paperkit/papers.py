@@ -21,6 +21,11 @@ def paper_b(gamma: float, alpha: str | float | None) -> tuple[Method, ...]:
     )
 
 
+ALPHAS = ("inverse", None, 0.25, 0.75)
+"""α over which the surface of the focal loss is drawn: that of the data, none, and two that take no look at them; these are
+weights of class 1, so only two classes know them. Lin et al.'s is .25."""
+
+
 def ablations(focal: Method) -> dict[str, tuple[Method, dict[str, str]]]:
     """Variations of the focal model, one thing changed in each: a method, and options of the text."""
     return {

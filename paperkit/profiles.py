@@ -47,6 +47,10 @@ class Profile:
     """Texts of the embedded ``newswire`` corpus, unlabelled ones included."""
     robustness: int = 500
     """Test texts drawn for standard and robust accuracy (paper A, SA and RA)."""
+    reworded: int = 200
+    """Of these, texts whose words are changed."""
+    word_shares: tuple[float, ...] = (0.05, 0.1, 0.2)
+    """Shares of a text's words that are changed at most."""
     encoder_seeds: int = 3
     """Runs per row of the comparison of encoders."""
     label_shares: tuple[float, ...] = (0.01, 0.1, 1.0)
@@ -59,6 +63,10 @@ class Profile:
     """γ of the focal model, in [0, 5]."""
     alpha: str | float | None = "inverse"
     """α of the focal model; see :class:`paperkit.training.methods.Method`."""
+    gammas: tuple[float, ...] = (0.0, 1.0, 2.0, 5.0)
+    """Values of γ over which the surface of the focal model's scores is drawn."""
+    alphas: int = 4
+    """How many of the values of α in :data:`paperkit.papers.ALPHAS` it is drawn over, the first ones."""
     text: TextOptions = field(default_factory=TextOptions)
     schedule: Schedule = field(default_factory=Schedule)
     """Training of paper B's models."""
@@ -104,7 +112,7 @@ FIXED = ("name", "tokens.backbone", "fgm.kind", "fgm.steps", "fgm.step_size", "p
          "uda.virtual.step_size", "uda.virtual.scope")  # fmt: skip
 """What is no setting: something else says it, or what it belongs to is of one kind, which does not read it."""
 
-COUNTS = ("seeds", "ablation_seeds", "encoder_seeds", "reviews", "tickets", "newswire", "robustness",
+COUNTS = ("seeds", "ablation_seeds", "encoder_seeds", "reviews", "tickets", "newswire", "robustness", "reworded", "alphas",
           "max_length", "min_count", "vector_size", "window", "vector_epochs",
           "epochs", "batch_size", "threads", "views", "large_seeds", "curve_seeds", "attack_steps", "ratio", "steps")  # fmt: skip
 RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
@@ -112,6 +120,7 @@ RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
     "weight_decay": (0, math.inf), "head_learning_rate": (0, math.inf), "patience": (0, math.inf), "min_steps": (0, math.inf),
     "clip": (0, math.inf), "dropout": (0, 0.99), "noise_rates": (0, 0.99), "curve_shares": (1e-6, 1),
     "pool_shares": (1e-6, 1), "branch_shares": (1e-6, 1), "labelled": (1e-6, 1), "epsilons": (0, math.inf),
+    "gammas": (0, math.inf), "word_shares": (1e-6, 1),
     "weight": (0, math.inf), "temperature": (1e-6, math.inf), "confidence": (0, 1), "pool": (1e-6, 1), "entropy": (0, math.inf),
     "ramp_length": (1e-6, 1), "average": (0, 1), "momentum": (0, 1), "queue": (0, math.inf), "epsilon": (0, math.inf),
     "step_size": (1e-9, math.inf), "augmentation.temperature": (0, math.inf),

@@ -12,6 +12,7 @@ from paperkit import paths, profiles, runs
 from paperkit.corpora.corpus import Corpus
 from paperkit.models import backbones
 from paperkit.papers import (
+    ALPHAS,
     BASELINE,
     ablations,
     paper_a,
@@ -152,6 +153,17 @@ class Study:
         return {name: self.specs(method, platform, self.profile.ablation_seeds, **text)
                 for name, (method, text) in ablations(focal).items()}  # fmt: skip
 
+    def surface_specs(self) -> dict[tuple[float, str | float | None], list[RunSpec]]:
+        """Runs behind the surface of the focal loss, on the largest platform: (γ, α) to its runs.
+
+        γ = 0 without α is Bi-LSTM-Att. A number as α weighs class 1, so it needs two classes.
+        """
+        _, plain, focal = self.models
+        known = [a for a in ALPHAS[: self.profile.alphas] if not isinstance(a, float) or self.corpus.n_classes == 2]
+        return {(gamma, alpha): self.specs(replace(focal, gamma=gamma, alpha=alpha) if gamma or alpha is not None else plain,
+                                           self.corpus.platforms[0], self.profile.ablation_seeds)
+                for gamma, alpha in product(sorted(set(self.profile.gammas)), known)}  # fmt: skip
+
     # paper A
 
     @property
@@ -279,8 +291,9 @@ class Study:
 
     def plan(self) -> list[RunSpec]:
         """Every run that the notebooks will ask for."""
-        tables = (self.ablation_specs(), self.encoder_specs(), self.ten_specs(), self.relative_specs(), self.sentence_specs(),
-                  self.share_specs(), self.noise_specs(), self.pool_specs(), self.branch_specs(), self.variant_specs())  # fmt: skip
+        tables = (self.ablation_specs(), self.surface_specs(), self.encoder_specs(), self.ten_specs(), self.relative_specs(),
+                  self.sentence_specs(), self.share_specs(), self.noise_specs(), self.pool_specs(), self.branch_specs(),
+                  self.variant_specs())  # fmt: skip
         groups = [specs for table in tables for specs in table.values()]
         return list(dict.fromkeys(self.paper_b_specs() + [spec for specs in groups for spec in specs]))
 

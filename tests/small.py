@@ -9,6 +9,7 @@ SETTINGS = {
     "tickets": 900,
     "newswire": 600,
     "robustness": 40,
+    "reworded": 10,
     "seeds": 2,
     "ablation_seeds": 2,
     "epochs": 2,

@@ -99,30 +99,6 @@ def evaluate(truth: ArrayLike, predicted: ArrayLike, n_classes: int) -> dict[str
     }
 
 
-def calibration(probabilities: ArrayLike, truth: ArrayLike, bins: int = 15) -> float:
-    """Expected calibration error in [0, 1]: the mean gap between confidence and accuracy, over equally wide bins.
-
-    ``probabilities`` (N, K) with rows that sum to 1, ``truth`` (N,) integers in [0, K); anything else is an InputError.
-    No items give nan with an :class:`UndefinedMetricWarning`. Source: Guo et al. 2017, eq. (3).
-    """
-    probabilities = np.asarray(probabilities, dtype=np.float64)
-    if probabilities.ndim != 2 or bins < 1:
-        raise InputError(f"probabilities {probabilities.shape} must be (N, K), and bins {bins} at least 1")
-    truth = class_indices("truth", truth, probabilities.shape[1])
-    if len(truth) != len(probabilities):
-        raise InputError(f"truth has {len(truth)} items, probabilities {len(probabilities)}; they must be equal")
-    # written so that nan fails too; single precision may miss 1 by a little
-    if not (np.all(probabilities >= 0) and np.all(np.abs(probabilities.sum(axis=1) - 1) <= 1e-3)):
-        raise InputError("every row of probabilities must be non-negative and sum to 1")
-    if not len(truth):
-        warnings.warn("No items: calibration is 0/0, so nan.", UndefinedMetricWarning, stacklevel=2)
-        return math.nan
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == truth
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    return float(np.abs(np.bincount(bin_of, weights=correct - confidence)).sum() / len(truth))
-
-
 def evaluate_large(
     labels: ArrayLike,
     predicted: ArrayLike,

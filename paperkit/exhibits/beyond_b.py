@@ -148,3 +148,56 @@ def confident_errors(study: Study) -> Content:
             "n/a where no truth is known. The ids are in the CSV of runs, least plausible label first.")  # fmt: skip
     columns = ["id", "label", "suggested", "p_of_label"]
     return Content(pd.DataFrame(lines), used, per_seed=pd.DataFrame(listed, columns=columns), note=note)
+
+
+@exhibit("x_b_focal_surface", NOTEBOOK, "Accuracy and specificity over γ and α, on the same platform.",
+         "准确率与特异度随 γ、α 的变化(同一平台)")  # fmt: skip
+def focal_surface(study: Study) -> Content:
+    platform = study.corpus.platforms[0]
+    every = study.surface_specs()
+    study.get([spec for specs in every.values() for spec in specs])
+    rows, used = [], []
+    for (gamma, alpha), specs in every.items():
+        for run in study.get(specs):
+            used.append(run)
+            rows.append({"data": study.name, "corpus": study.corpus.name, "train_on": platform, "test_on": platform,
+                         "model": run.spec.method.name, "gamma": gamma, "alpha": weight_name(alpha), "seed": run.spec.seed,
+                         "n_test": len(run.on(platform)[0]), **scores(study, run, platform)})  # fmt: skip
+    rows = pd.DataFrame(rows)
+    table = summarise(rows, ["gamma", "alpha"])
+    gammas, alphas = list(dict.fromkeys(table.gamma)), list(dict.fromkeys(table.alpha))
+    panels = {"accuracy": ("accuracy", "准确率"), "specificity": ("specificity", "特异度")}
+    figure, axes = plt.subplots(1, 2, figsize=(style.PAGE, 0.45 * len(gammas) + 1.2), sharey=True)
+    published = study.profile.gamma, weight_name(study.profile.alpha)
+    cells = table.set_index(["gamma", "alpha"])
+    framed = published in cells.index
+    for axis, (metric, title) in zip(axes, panels.items(), strict=True):
+        values = np.array([[cells.loc[(gamma, alpha), f"{metric}_mean"] for alpha in alphas] for gamma in gammas], dtype=float)
+        image = axis.imshow(values, aspect="auto")
+        middle = np.nanmean([np.nanmin(values), np.nanmax(values)]) if np.isfinite(values).any() else 0
+        for (y, x), value in np.ndenumerate(values):
+            line = cells.loc[(gammas[y], alphas[x])]
+            half = (line[f"{metric}_high"] - line[f"{metric}_low"]) / 2
+            axis.text(x, y, f"{value:.3f}" + ("" if np.isnan(half) else f"\n± {half:.3f}"), ha="center", va="center", fontsize=6,
+                      color="white" if value < middle else style.INK)  # fmt: skip
+        if framed:
+            place = (alphas.index(published[1]) - 0.5, gammas.index(published[0]) - 0.5)
+            axis.add_patch(plt.Rectangle(place, 1, 1, fill=False, edgecolor=style.RED, linewidth=1.5))
+        axis.set_xticks(range(len(alphas)), alphas)
+        axis.set_yticks(range(len(gammas)), [f"{gamma:g}" for gamma in gammas])
+        axis.set(xlabel="α", title=label(*title, " "))
+        axis.grid(False)
+        axis.tick_params(length=0)
+        figure.colorbar(image, ax=axis, pad=0.02)
+    axes[0].set_ylabel("γ")
+    frame = " Framed: Bi-LSTM-Att-Focal as in the tables." if framed else ""
+    left_out = "" if study.corpus.n_classes == 2 else " A number as α weighs one of two classes; these data have more."
+    note = (f"Trained and tested on {platform}: {rows.n_test.max()} texts. Mean over {table.n_seeds.max()} seeds ± half of the "
+            "95 % t interval. γ = 0 without α is cross-entropy, Bi-LSTM-Att; a number as α is the weight of class 1."
+            f"{frame}{left_out} Each panel has its own colours: they compare cells, not panels.")  # fmt: skip
+    return Content(figure, used, per_seed=rows, numbers=table, note=note)
+
+
+def weight_name(alpha: str | float | None) -> str:
+    """α as axes and tables show it."""
+    return "none" if alpha is None else alpha if isinstance(alpha, str) else f"{alpha:g}"

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from paperkit.evaluate.metrics import UndefinedMetricWarning, calibration, confusion, evaluate, one_versus_rest
+from paperkit.evaluate.metrics import UndefinedMetricWarning, confusion, evaluate, one_versus_rest
 
 unhurried = settings(deadline=None)  # a busy machine may pause in any example
 quiet = pytest.mark.filterwarnings("ignore::paperkit.evaluate.metrics.UndefinedMetricWarning")
@@ -234,46 +234,3 @@ def test_hundreds_of_classes_take_milliseconds():
     evaluate(truth, predicted, 300)
     assert time.perf_counter() - start < 0.25  # a loop over classes and items takes seconds
     assert one_versus_rest(confusion(truth, predicted, 300))["f1"].shape == (300,)
-
-
-def naive_calibration(probabilities, truth, bins):
-    """Guo et al. 2017, eq. (3), bin by bin."""
-    n, gap = len(truth), 0.0
-    for b in range(bins):
-        inside = [i for i in range(n) if b / bins < max(probabilities[i]) <= (b + 1) / bins]
-        if inside:
-            accuracy = sum(int(np.argmax(probabilities[i])) == truth[i] for i in inside) / len(inside)
-            gap += len(inside) / n * abs(accuracy - sum(max(probabilities[i]) for i in inside) / len(inside))
-    return gap
-
-
-@unhurried
-@given(st.integers(0, 2**32 - 1), st.integers(1, 50), st.integers(2, 5), st.integers(1, 20))
-def test_calibration_equals_the_loop(seed, n, k, bins):
-    rng = np.random.default_rng(seed)
-    probabilities, truth = rng.dirichlet(np.ones(k), n), rng.integers(0, k, n)
-    assert calibration(probabilities, truth, bins) == pytest.approx(naive_calibration(probabilities, truth, bins))
-
-
-def test_calibration_of_certainty():
-    certain = np.eye(2, dtype=np.float32)[[0, 1, 1, 1]]
-    assert calibration(certain, [0, 1, 1, 1]) == 0
-    assert calibration(certain, [1, 0, 0, 0]) == 1
-    assert calibration(certain, [0, 1, 1, 0]) == pytest.approx(1 / 4)
-
-
-def test_a_confidence_on_the_edge_belongs_to_the_lower_bin():
-    assert calibration([[0.5, 0.5], [0.25, 0.75]], [0, 0], bins=2) == pytest.approx((0.5 + 0.75) / 2)
-
-
-def test_calibration_refuses_what_is_no_distribution():
-    for wrong in ([[0.7, 0.7]], [[1.5, -0.5]], [[math.nan, 1.0]]):
-        with pytest.raises(ValueError, match="sum to 1"):
-            calibration(wrong, [0])
-    for probabilities, truth in (([0.5, 0.5], [0]), ([[0.5, 0.5]], [0, 1]), ([[0.5, 0.5]], [2])):
-        with pytest.raises(ValueError):
-            calibration(probabilities, truth)
-    with pytest.raises(ValueError, match="bins"):
-        calibration([[0.5, 0.5]], [0], bins=0)
-    with pytest.warns(UndefinedMetricWarning):
-        assert math.isnan(calibration(np.empty((0, 3)), []))

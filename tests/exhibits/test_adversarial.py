@@ -13,8 +13,10 @@ from matplotlib import pyplot
 
 from paperkit import attacks
 from paperkit.corpora.pools import pools
-from paperkit.evaluate import projection, statistics
+from paperkit.evaluate import projection, rewording, statistics
+from paperkit.evaluate.calibration import calibration, fit_temperature
 from paperkit.exhibits import adversarial, beyond_a, robustness
+from paperkit.exhibits import rewording as reworded
 from paperkit.exhibits.exhibit import REGISTRY, Content, find, show
 from paperkit.exhibits.tables import to_csv
 from paperkit.store import Store
@@ -76,7 +78,9 @@ def test_attacks_are_computed_once(made, monkeypatch):
     assert len(entries) == 10 + 6, "every run once, and those of Table 4 on an independent draw"
     monkeypatch.setattr("paperkit.evaluate.robustness.perturbed", lambda *_: pytest.fail("computed again"))
     monkeypatch.setattr("paperkit.evaluate.projection.placed", lambda *_: pytest.fail("computed again"))
-    for name in ("a_fig_3", "a_table_4"):
+    monkeypatch.setattr("paperkit.evaluate.rewording.reworded", lambda *_: pytest.fail("computed again"))
+    assert len(list((study.store.root / "rewordings").iterdir())) == 7
+    for name in ("a_fig_3", "a_table_4", "x_text_budget"):
         find(name).make(study)
     pyplot.close("all")
 
@@ -356,3 +360,52 @@ def test_the_communitys_radius_shrinks_with_the_batch(made):
     table = contents["x_scope"].numbers.set_index(["scope", "positions", "batch_size"]).norm_mean
     assert np.allclose(table["example"], 1, atol=1e-4), "ours leaves special tokens alone"
     assert table["matrix", "words", 16] < table["matrix", "words", 1] <= table["matrix", "all", 1]
+
+
+def test_changed_words_are_scored_on_the_texts_of_table_4(made):
+    study, contents = made
+    content = contents["x_text_attacks"]
+    rows, table = content.per_seed, content.body.set_index(["model", "attack", "budget"])
+    sample = pools(study.corpus, SETTINGS["reworded"]).sa
+    assert set(rows.model) == set(reworded.MODELS) and set(rows.n_test) == {SETTINGS["reworded"]}
+    assert set(sample) <= set(pools(study.corpus, 14).sa), "of the texts that embeddings are attacked on"
+    tried = {each.model: each for each in robustness.attacked(study)}
+    for model in ("Baseline", "UDA+ESimCSE+PGD"):
+        mine = rows[rows.model == model].set_index(["attack", "budget"])
+        each = tried[model]
+        chosen = np.isin(each.rows, sample)
+        for kind in ("fgm", "pgd"):
+            assert mine.accuracy[kind, 0.2] == pytest.approx(each.right(kind)[chosen].mean())
+        assert mine.accuracy["none", 0.0] == pytest.approx(each.right()[chosen].mean())
+        (found,) = rewording.reword([each.run], (0.1, 0.2), [np.sort(sample)], study.store, 1)
+        for number, (way, choice, share) in enumerate(rewording.trials((0.1, 0.2)), start=1):
+            line = mine.loc[(f"{way}, {choice}", share)]
+            assert line.accuracy == pytest.approx(found.right[number].mean())
+            assert line.changed == pytest.approx(found.changed[number].mean())
+            assert table.accuracy_mean[model, f"{way}, {choice}", share] == pytest.approx(line.accuracy)
+        assert mine.accuracy["typos, greedy", 0.2] <= mine.accuracy["typos, greedy", 0.1] <= mine.accuracy["none", 0.0]
+    assert list(content.display.columns[3:]) == ["clean", "synonyms, random", "synonyms, greedy", "typos, random",
+                                                 "typos, greedy", "FGM", "PGD"]  # fmt: skip
+    assert table.accuracy_low.isna().all(), "one seed has no interval"
+    could = found.changeable.sum(axis=1) / found.words.sum()
+    assert f"synonyms {could[0]:.0%}, typos {could[1]:.0%}" in content.note
+    curve = contents["x_text_budget"].numbers.set_index(["model", "attack", "budget"])
+    assert len(curve) == 7 * (1 + 4 * 2) and (curve.accuracy_mean == table.accuracy_mean[curve.index]).all()
+
+
+def test_calibration_is_that_of_the_saved_outputs(made):
+    study, contents = made
+    content = contents["x_calibration"]
+    table = content.body.set_index("model")
+    assert len(table) == 10 and len(content.per_seed) == 2 * 10
+    for model in ("Baseline", "UDA+FGM"):
+        (run,) = runs_of(study, model)
+        _, labels, logits = run.on(None)
+        dev = [row for row in study.corpus.rows("dev").index]
+        place = [run.outputs["rows"].tolist().index(row) for row in dev]
+        t = fit_temperature(run.outputs["logits"][place], study.corpus.table.label.to_numpy()[dev])
+        assert table.t_mean[model] == pytest.approx(t)
+        plain, scaled = calibration(logits, labels), calibration(logits / t, labels)
+        assert table.ece_mean[model] == pytest.approx(plain["ece"]) and table.ece_scaled_mean[model] == pytest.approx(scaled["ece"])
+        assert table.accuracy_mean[model] == pytest.approx(plain["accuracy"]) == pytest.approx(scaled["accuracy"])
+        assert table.confidence_mean[model] == pytest.approx(plain["confidence"])

@@ -1,0 +1,138 @@
+"""Accuracy under changed words, beside accuracy under perturbed embeddings (06_robustness)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from paperkit.corpora.pools import pools
+from paperkit.evaluate import rewording
+from paperkit.evaluate.rewording import CANDIDATES, MOST_WORDS, WAYS, Reworded
+from paperkit.exhibits import style
+from paperkit.exhibits.data import shortened
+from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.paper_b import summarise
+from paperkit.exhibits.robustness import NOTEBOOK, Tried, attacked, headline
+from paperkit.exhibits.style import drawable, label
+from paperkit.exhibits.tables import with_interval
+from paperkit.study import Study
+
+MODELS = ("Baseline", "UDA", "Baseline+ESimCSE", "Baseline+FGM", "Baseline+PGD", "UDA+ESimCSE+FGM", "UDA+ESimCSE+PGD")
+"""Each term alone, and the final models."""
+EMBEDDED = ("fgm", "pgd")
+"""Attacks on embeddings that stand beside those on words."""
+TITLES = {"synonyms": ("synonyms", "同义词替换"), "typos": ("typos", "字符扰动")}
+KEYS = ["corpus", "model", "attack", "budget"]
+
+
+@dataclass(frozen=True)
+class Worded:
+    """One run on texts whose words are changed, and the same run on all texts of SA with perturbed embeddings."""
+
+    tried: Tried
+    rows: np.ndarray
+    found: Reworded
+
+    def embedded(self, kind: str) -> np.ndarray:
+        """Which of the same texts are classified as labelled when their embeddings are attacked."""
+        return self.tried.right(kind)[np.isin(self.tried.rows, self.rows)]
+
+
+def worded(study: Study) -> list[Worded]:
+    """Every run of the chosen models, read from the store where it has been computed."""
+    tried = [each for each in attacked(study) if each.model in MODELS]
+    drawn = {source: pools(source.load(), min(study.profile.reworded, study.profile.robustness)).sa for source in study.large}
+    rows = [np.intersect1d(drawn[each.source], each.rows) for each in tried]
+    found = rewording.reword([each.run for each in tried], shares(study), rows, study.store, study.workers)
+    return [Worded(*each) for each in zip(tried, rows, found, strict=True)]
+
+
+def shares(study: Study) -> list[float]:
+    return sorted(set(study.profile.word_shares))
+
+
+def per_seed(study: Study, every: list[Worded]) -> pd.DataFrame:
+    """One row per run and attack: accuracy, and the share of the words that were changed."""
+    rows = []
+    trials = [("none", 0.0)] + [(f"{way}, {choice}", share) for way, choice, share in rewording.trials(shares(study))]
+    for each in every:
+        place = {"data": study.name, "corpus": each.tried.source.load().name, "model": each.tried.model}
+        seed = {"seed": each.tried.run.spec.seed, "n_test": len(each.rows)}
+        rows += [place | {"attack": attack, "budget": share} | seed
+                 | {"accuracy": _mean(each.found.right[i]), "changed": _mean(each.found.changed[i])}
+                 for i, (attack, share) in enumerate(trials)]  # fmt: skip
+        rows += [place | {"attack": kind, "budget": headline(study)} | seed
+                 | {"accuracy": _mean(each.embedded(kind)), "changed": np.nan} for kind in EMBEDDED]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _said(every: list[Worded]) -> str:
+    """How many texts and words, how many of these could be changed, and what a search cost."""
+    first = {each.tried.source.load().name: each for each in reversed(every)}
+    parts = []
+    for name, each in reversed(first.items()):
+        words = max(1, int(each.found.words.sum()))
+        could = ", ".join(f"{way} {count.sum() / words:.0%}" for way, count in zip(WAYS, each.found.changeable, strict=True))
+        asked = np.concatenate([other.found.queries.ravel() for other in every if other.tried.source == each.tried.source])
+        parts.append(f"{name}: {len(each.rows)} texts of {each.found.words.mean() if len(each.rows) else 0:.0f} words, of which "
+                     f"could be changed: {could}; versions asked about: {asked.max(initial=0)} at most")  # fmt: skip
+    return f"A fixed part of the texts of SA; words are those that the encoder reads before it cuts a text. {'; '.join(parts)}."
+
+
+@exhibit("x_text_attacks", NOTEBOOK, "Accuracy when words are changed, beside perturbed embeddings.",
+         "词级与字符级扰动下的正确率，与词向量扰动对照")  # fmt: skip
+def text_attacks(study: Study) -> Content:
+    every = worded(study)
+    rows = per_seed(study, every)
+    table = summarise(rows, KEYS, ["accuracy", "changed"])
+    most = max(shares(study))
+    columns = {("none", 0.0): "clean"}
+    columns |= {(f"{way}, {choice}", most): f"{way}, {choice}" for way in WAYS for choice in rewording.CHOICES}
+    columns |= {(kind, headline(study)): kind.upper() for kind in EMBEDDED}
+    shown = []
+    for (corpus, model), group in table.groupby(["corpus", "model"], sort=False):
+        cells = group.set_index(["attack", "budget"])
+        line = {"corpus": corpus, "model": model, "n_seeds": int(group.n_seeds.max())}
+        for place, title in columns.items():
+            line[title] = with_interval(*(cells.loc[place, f"accuracy_{part}"] for part in ("mean", "low", "high")))
+        shown.append(line)
+    note = (f"Shown: at most {most:.0%} of the words, at least one; all budgets are in the CSV. {_said(every)} Synonyms are "
+            "from the embedded lexicon; typos change one character of a word. random: words and forms by chance, the same for "
+            f"every model; greedy: the most important words first, of {MOST_WORDS}, and of up to {CANDIDATES} forms the worst. "
+            f"FGM, PGD: embeddings of the same texts, ε = {headline(study):g}. Mean and 95 % t interval over seeds.")  # fmt: skip
+    return Content(table, [each.tried.run for each in every], pd.DataFrame(shown), rows, note=note)
+
+
+@exhibit("x_text_budget", NOTEBOOK, "Accuracy by the share of words that may be changed.", "正确率随可改动词比例的变化")
+def over_budget(study: Study) -> Content:
+    every = worded(study)
+    rows = per_seed(study, every)
+    rows = rows[~rows.attack.isin(EMBEDDED)]
+    table = summarise(rows, KEYS, ["accuracy", "changed"])
+    corpora = list(dict.fromkeys(rows.corpus))
+    attacks = [(way, choice) for way in WAYS for choice in rewording.CHOICES]
+    figure, axes = plt.subplots(len(corpora), len(attacks), figsize=(style.PAGE, 1.9 * len(corpora) + 0.9), squeeze=False,
+                                sharex=True, sharey=True)  # fmt: skip
+    for line, corpus in zip(axes, corpora, strict=True):
+        for axis, (way, choice) in zip(line, attacks, strict=True):
+            for model in MODELS:
+                mine = table[(table.corpus == corpus) & (table.model == model) & table.attack.isin(["none", f"{way}, {choice}"])]
+                look = style.look(model)
+                at = 100 * mine.budget
+                axis.plot(at, mine.accuracy_mean, color=look.color, ls=look.line, marker=look.marker, label=model)
+                axis.vlines(at, mine.accuracy_low.clip(lower=0), mine.accuracy_high.clip(upper=1), color=look.color, lw=0.7)
+            chosen = {"random": "随机", "greedy": "贪心"}[choice]
+            axis.set_title(label(f"{TITLES[way][0]}, {choice}", f"{TITLES[way][1]}，{chosen}"), fontsize=8)
+        line[0].set_ylabel(f"{drawable(shortened(corpus), 'corpus')}\n" + label("accuracy", "准确率", " "))
+    for axis in axes[-1]:
+        axis.set_xlabel(label("words changed at most, %", "改动词上限 %"))
+    axes[0, 0].set_ylim(0, 1.02)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    note = (f"{_said(every)} Bars: 95 % t intervals over {table.n_seeds.max()} seeds, cut at 0 and 1. A greedy search with a "
+            "smaller budget is the beginning of one with a larger one, so its curves cannot rise; random ones can.")  # fmt: skip
+    return Content(figure, [each.tried.run for each in every], per_seed=rows, numbers=table, note=note)
