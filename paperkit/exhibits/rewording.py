@@ -12,10 +12,9 @@ from paperkit.evaluate.rewording import CANDIDATES, MOST_WORDS, WAYS, Reworded
 from paperkit.exhibits import style
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_b import summarise
+from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.exhibits.robustness import NOTEBOOK, Tried, attacked, headline
 from paperkit.exhibits.style import drawable, label
-from paperkit.exhibits.tables import with_interval
 from paperkit.study import Study
 
 MODELS = ("Baseline", "UDA", "Baseline+ESimCSE", "Baseline+FGM", "Baseline+PGD", "UDA+ESimCSE+FGM", "UDA+ESimCSE+PGD")
@@ -89,23 +88,21 @@ def _said(every: list[Worded]) -> str:
 def text_attacks(study: Study) -> Content:
     every = worded(study)
     rows = per_seed(study, every)
-    table = summarise(rows, KEYS, ["accuracy", "changed"])
     most = max(shares(study))
-    columns = {("none", 0.0): "clean"}
-    columns |= {(f"{way}, {choice}", most): f"{way}, {choice}" for way in WAYS for choice in rewording.CHOICES}
-    columns |= {(kind, headline(study)): kind.upper() for kind in EMBEDDED}
-    shown = []
-    for (corpus, model), group in table.groupby(["corpus", "model"], sort=False):
-        cells = group.set_index(["attack", "budget"])
-        line = {"corpus": corpus, "model": model, "n_seeds": int(group.n_seeds.max())}
-        for place, title in columns.items():
-            line[title] = with_interval(*(cells.loc[place, f"accuracy_{part}"] for part in ("mean", "low", "high")))
-        shown.append(line)
-    note = (f"Shown: at most {most:.0%} of the words, at least one; all budgets are in the CSV. {_said(every)} Synonyms are "
-            "from the embedded lexicon; typos change one character of a word. random: words and forms by chance, the same for "
+    shown = {("none", 0.0): "clean"}
+    shown |= {(f"{way}, {choice}", most): f"{way}_{choice}" for way in WAYS for choice in rewording.CHOICES}
+    shown |= {(kind, headline(study)): kind for kind in EMBEDDED}
+    lines = []  # one per run, a column per attack
+    for (corpus, model, _), group in rows.groupby(["corpus", "model", "seed"], sort=False):
+        found = dict(zip(zip(group.attack, group.budget, strict=True), group.accuracy, strict=True))
+        lines.append({"corpus": corpus, "model": model} | {column: found[place] for place, column in shown.items()})
+    table = summarise(pd.DataFrame(lines), ["corpus", "model"], list(shown.values()))
+    note = (f"At most {most:.0%} of the words, at least one, are changed; other budgets: x_text_budget. {_said(every)} Synonyms "
+            "are from the embedded lexicon; typos change one character of a word. random: words and forms by chance, the same for "
             f"every model; greedy: the most important words first, of {MOST_WORDS}, and of up to {CANDIDATES} forms the worst. "
             f"FGM, PGD: embeddings of the same texts, ε = {headline(study):g}. Mean and 95 % t interval over seeds.")  # fmt: skip
-    return Content(table, [each.tried.run for each in every], pd.DataFrame(shown), rows, note=note)
+    return Content(table, [each.tried.run for each in every], readable(table, ["corpus", "model"], list(shown.values())), rows,
+                   note=note)  # fmt: skip
 
 
 @exhibit("x_text_budget", NOTEBOOK, "Accuracy by the share of words that may be changed.", "正确率随可改动词比例的变化")
