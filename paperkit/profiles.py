@@ -65,7 +65,7 @@ class Profile:
     """α of the focal model; see :class:`paperkit.training.methods.Method`."""
     gammas: tuple[float, ...] = (0.0, 1.0, 2.0, 5.0)
     """Values of γ over which the surface of the focal model's scores is drawn."""
-    alphas: int = 4
+    n_alphas: int = 4
     """How many of the values of α in :data:`paperkit.papers.ALPHAS` it is drawn over, the first ones."""
     text: TextOptions = field(default_factory=TextOptions)
     schedule: Schedule = field(default_factory=Schedule)
@@ -112,7 +112,7 @@ FIXED = ("name", "tokens.backbone", "fgm.kind", "fgm.steps", "fgm.step_size", "p
          "uda.virtual.step_size", "uda.virtual.scope")  # fmt: skip
 """What is no setting: something else says it, or what it belongs to is of one kind, which does not read it."""
 
-COUNTS = ("seeds", "ablation_seeds", "encoder_seeds", "reviews", "tickets", "newswire", "robustness", "reworded", "alphas",
+COUNTS = ("seeds", "ablation_seeds", "encoder_seeds", "reviews", "tickets", "newswire", "robustness", "reworded", "n_alphas",
           "max_length", "min_count", "vector_size", "window", "vector_epochs",
           "epochs", "batch_size", "threads", "views", "large_seeds", "curve_seeds", "attack_steps", "ratio", "steps")  # fmt: skip
 RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {

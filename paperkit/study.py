@@ -159,7 +159,7 @@ class Study:
         γ = 0 without α is Bi-LSTM-Att. A number as α weighs class 1, so it needs two classes.
         """
         _, plain, focal = self.models
-        known = [a for a in ALPHAS[: self.profile.alphas] if not isinstance(a, float) or self.corpus.n_classes == 2]
+        known = [a for a in ALPHAS[: self.profile.n_alphas] if not isinstance(a, float) or self.corpus.n_classes == 2]
         return {(gamma, alpha): self.specs(replace(focal, gamma=gamma, alpha=alpha) if gamma or alpha is not None else plain,
                                            self.corpus.platforms[0], self.profile.ablation_seeds)
                 for gamma, alpha in product(sorted(set(self.profile.gammas)), known)}  # fmt: skip

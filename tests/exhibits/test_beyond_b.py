@@ -19,7 +19,7 @@ from tests.small import SETTINGS, reviews, tickets, write_csv
 
 SMALL = {name: SETTINGS[name] for name in ("reviews", "epochs", "batch_size", "learning_rate", "vector_size", "vector_epochs")}
 LEARNING = {"epochs": 6, "vector_size": 16, "vector_epochs": 4}
-GRID = {"gammas": [0.0, 2.0, 5.0], "alphas": 3}
+GRID = {"gammas": [0.0, 2.0, 5.0], "n_alphas": 3}
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_the_surface_holds_the_models_of_the_tables_where_it_meets_them(_made):
 
 def test_three_classes_and_one_seed(home):
     table = write_csv(home / "calls.csv", ("text", "label"), tickets({"billing": 30, "network": 24, "other": 20}))
-    overrides = SMALL | {"seeds": 1, "ablation_seeds": 1, "gammas": [2.0, 0.0, 2.0], "alphas": 4, "gamma": 1.0}
+    overrides = SMALL | {"seeds": 1, "ablation_seeds": 1, "gammas": [2.0, 0.0, 2.0], "n_alphas": 4, "gamma": 1.0}
     study = Study(str(table), "smoke", overrides=overrides, workers=1)
     found = calibration.table_b(study).body
     assert np.isfinite(found[["ece_mean", "t_mean"]]).all(axis=None) and found.ece_low.isna().all()
