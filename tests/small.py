@@ -24,6 +24,7 @@ SETTINGS = {
     "backbone_zh": "tiny",
     "tokens.max_length": 12,
     "finetune.epochs": 1,
+    "finetune.batch_size": 64,
     "large_seeds": 1,
     "curve_seeds": 1,
     "labelled": 1.0,

@@ -7,6 +7,7 @@ boxes on a machine without Chinese fonts.
 import hashlib
 import io
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,4 +146,18 @@ def _render(figure: Figure, kind: str, dpi: int = DPI) -> bytes:
     content = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "paperkit", "svg.fonttype": "path"}):
         figure.savefig(content, format=kind, dpi=dpi, metadata=metadata, bbox_inches="tight", pad_inches=0.04)
-    return content.getvalue()
+    return _renamed(content.getvalue()) if kind == "svg" else content.getvalue()
+
+
+def _renamed(svg: bytes) -> bytes:
+    """The same picture with its identifiers numbered.
+
+    Matplotlib makes them of unrounded coordinates, whose last digits differ from one layout of a figure to the next. What
+    follows from the rest of the content keeps figures apart that stand in one page.
+    """
+    names = dict.fromkeys(re.findall(rb' id="([A-Za-z]+[0-9a-f]{10})"', svg))
+    numbers = {name: b"%d" % number for number, name in enumerate(names)}
+    anywhere = re.compile(rb"\b(?:" + b"|".join(names) + rb")\b") if names else re.compile(rb"(?!)")
+    bare = anywhere.sub(lambda match: numbers[match[0]], svg)
+    figure = hashlib.sha256(bare).hexdigest()[:8].encode()
+    return anywhere.sub(lambda match: b"f" + figure + b"-" + numbers[match[0]], svg)

@@ -1,5 +1,6 @@
 import itertools
 import logging
+import re
 import warnings
 
 import matplotlib as mpl
@@ -163,3 +164,20 @@ def test_a_figure_of_many_points_stays_small(tmp_path, without_font):
     svg, _ = style.save(figure, tmp_path / "many")
     assert svg.stat().st_size < style.SVG_LIMIT
     assert "<image" in svg.read_text()
+
+
+def test_identifiers_follow_from_the_picture_not_from_the_last_digits_of_a_layout(tmp_path, without_font):
+    def drawn(name: str, shift: float, values) -> str:
+        figure = plt.figure()
+        figure.set_layout_engine("none")
+        axes = figure.add_axes((0.137, 0.119, 0.7731 + shift, 0.7177))
+        axes.plot(values, marker="o")
+        return style.save(figure, tmp_path / name)[0].read_text()
+
+    style.apply()
+    first, again, other = drawn("a", 0, [0, 1]), drawn("b", 1e-14, [0, 1]), drawn("c", 0, [1, 0])
+    assert first == again
+    named = [set(re.findall(r' id="(f[0-9a-f]{8}-\d+)"', text)) for text in (first, other)]
+    assert named[0] and not named[0] & named[1], "two figures of one page do not share names"
+    used = set(re.findall(r'(?:url\(#|href="#)(f[0-9a-f]{8}-\d+)', first))
+    assert used and used <= named[0], "what is referred to is there"
