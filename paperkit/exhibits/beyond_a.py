@@ -20,6 +20,8 @@ from paperkit.training.execute import training_labels, training_rows
 
 COMPARED = {"accuracy": "Δ accuracy", "f1_macro": "Δ macro-F1", "manual_accuracy": "Δ manual accuracy"}
 FAMILIES = ("Baseline", "UDA", "UDA+ESimCSE")
+FEWEST = 3
+"""Seeds from which on a difference is tested."""
 """What adversarial training is added to."""
 BINS = 4
 
@@ -60,7 +62,7 @@ def differences(study: Study) -> Content:
             for metric in COMPARED:
                 test = statistics.paired_t(by_model[a][metric], by_model[b][metric])
                 line |= {f"{metric}_difference": test.difference, f"{metric}_low": test.low, f"{metric}_high": test.high,
-                         f"{metric}_p": test.p, f"{metric}_p_holm": np.nan}  # fmt: skip
+                         f"{metric}_p": test.p if test.n >= FEWEST else np.nan, f"{metric}_p_holm": np.nan}  # fmt: skip
             lines.append(line)
     table = pd.DataFrame(lines)
     p = [f"{metric}_p" for metric in COMPARED]
@@ -74,10 +76,12 @@ def differences(study: Study) -> Content:
         shown[f"p, Holm ({title[2:]})"] = ["n/a" if np.isnan(p) else "< .001" if p < 0.001 else f"{p:.3f}"
                                            for p in table[f"{metric}_p_holm"]]  # fmt: skip
     tests = int(table[p].notna().sum().sum())
-    note = (f"model_a − model_b with the 95 % t interval of the paired difference. Holm's correction is over all {tests} tests of "
-            "this table. Two seeds can hardly show anything: their t quantile is 12.7.")  # fmt: skip
-    if table.n_seeds.max() > 2:
-        note = note.rpartition(" Two seeds")[0]
+    note = "model_a − model_b with the 95 % t interval of the paired difference. "
+    if tests:
+        note += f"Holm's correction is over all {tests} tests of this table."
+    else:
+        note += (f"With fewer than {FEWEST} seeds nothing is tested: two that differ by the same number of texts would have an "
+                 "interval of no width.")  # fmt: skip
     return Content(table, used, shown, rows, note=note)
 
 

@@ -130,6 +130,10 @@ def test_differences_are_paired_by_seed(made, monkeypatch):
     assert np.allclose(table[["accuracy_p_holm", "f1_macro_p_holm"]].to_numpy().ravel(), statistics.holm(p))
     assert "over all 48 tests" in content.note and "Δ manual accuracy" not in content.display
     assert contents["x_table_3_differences"].body.accuracy_low.isna().all(), "one seed has no interval"
+    rows = rows[rows.seed < 2]
+    content = beyond_a.differences(study)
+    assert content.body.accuracy_p.isna().all() and content.body.accuracy_low.notna().all(), "two are not tested"
+    assert "nothing is tested" in content.note
 
 
 def test_classes_of_equal_size_are_in_one_bin():
