@@ -249,6 +249,15 @@ class Study:
         return {(method.name, share): self.large_specs(self.hard, replace(method, mixed_branches=share), self.profile.curve_seeds)
                 for share in shares for method in models}  # fmt: skip
 
+    def budget_specs(self) -> dict[tuple[Source, str], list[RunSpec]]:
+        """Runs behind the comparison of PGD with FGM: (corpus, model) to one run per seed; PGD as the profile has it, and,
+        under the plain name, with FGM's budget."""
+        fgm, usual = self.model("Baseline+FGM"), self.model("Baseline+PGD")
+        equal = replace(usual.adversarial, epsilon=fgm.adversarial.epsilon, relative=fgm.adversarial.relative, step_size=None)
+        models = {"Baseline": self.baseline, "Baseline+FGM": fgm, "Baseline+PGD, usual": usual,
+                  "Baseline+PGD": replace(usual, adversarial=equal)}  # fmt: skip
+        return {(source, name): self.large_specs(source, method) for source in self.large for name, method in models.items()}
+
     @property
     def variants(self) -> dict[str, tuple[Method, ...]]:
         """Paper A's hyper-parameters one at a time; see :func:`paperkit.papers.variants`."""
@@ -293,7 +302,7 @@ class Study:
         """Every run that the notebooks will ask for."""
         tables = (self.ablation_specs(), self.surface_specs(), self.encoder_specs(), self.ten_specs(), self.relative_specs(),
                   self.sentence_specs(), self.share_specs(), self.noise_specs(), self.pool_specs(), self.branch_specs(),
-                  self.variant_specs())  # fmt: skip
+                  self.budget_specs(), self.variant_specs())  # fmt: skip
         groups = [specs for table in tables for specs in table.values()]
         return list(dict.fromkeys(self.paper_b_specs() + [spec for specs in groups for spec in specs]))
 

@@ -234,6 +234,28 @@ def wrong_labels(study: Study) -> Content:
     return Content(table, used, readable(table, keys, metrics), rows, note=note)
 
 
+# --- budgets of attacks ----------------------------------------------------------------------------------------------
+
+
+@exhibit("x_equal_budget", NOTEBOOK, "PGD against FGM: with the usual settings, and with equal budgets.",
+         "PGD 与 FGM 的比较：常用设置与相同预算")  # fmt: skip
+def equal_budget(study: Study) -> Content:
+    groups = {(model,): [] for _, model in study.budget_specs()}
+    for (_, model), specs in study.budget_specs().items():
+        groups[model,] += specs
+    rows, used = compare.per_seed(study, groups, ("model",))
+    keys, levels = ["corpus", "model"], ("accuracy", "f1_macro")
+    against = {"Baseline+PGD, usual": "Baseline+FGM", "Baseline+PGD": "Baseline+FGM", "Baseline+FGM": "Baseline"}
+    table = compare.with_differences(rows, keys, against, METRICS, levels)
+    order = {source.load().name: place for place, source in enumerate(study.large)}
+    table = table.sort_values("corpus", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+    fgm, usual = study.model("Baseline+FGM").adversarial, study.model("Baseline+PGD").adversarial
+    note = (f"{compare.sizes(rows)} FGM: one step of {fgm.epsilon:g}. PGD, usual: {usual.steps} steps of {usual.stride:g} in a "
+            f"ball of {usual.epsilon:g}. Baseline+PGD here has FGM's ball and steps of 2.5 ε / K, which reach its border. Δ is "
+            "paired over seeds: of both PGDs against FGM, of FGM against Baseline.")  # fmt: skip
+    return Content(table, used, compare.readable_differences(table, keys, levels, levels), rows, note=note)
+
+
 # --- an uncertain hierarchy ------------------------------------------------------------------------------------------
 
 ATTACKED = {"Baseline+FGM": "Baseline", "Baseline+PGD": "Baseline"}

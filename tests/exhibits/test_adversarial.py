@@ -219,6 +219,24 @@ def test_differences_under_mixed_up_branches_are_paired_by_seed(made):
     assert found == pytest.approx((test.difference, test.low, test.high), nan_ok=True) and line.n_seeds == 3
 
 
+def test_equal_budgets_are_compared_by_seed(made):
+    study, contents = made
+    content = contents["x_equal_budget"]
+    table = content.body.set_index("model")
+    assert list(table.index) == ["Baseline", "Baseline+FGM", "Baseline+PGD, usual", "Baseline+PGD"]
+    specs = {model: each for (_, model), each in study.budget_specs().items()}
+    attack = specs["Baseline+PGD"][0].method.adversarial
+    assert attack.stride * attack.steps == pytest.approx(2.5 * study.profile.fgm.epsilon)
+    scores = {model: [np.mean(np.equal(*(lambda _, y, z: (y, z.argmax(1)))(*run.on(None)))) for run in study.get(each)]
+              for model, each in specs.items()}  # fmt: skip
+    for model, other in (("Baseline+PGD", "Baseline+FGM"), ("Baseline+PGD, usual", "Baseline+FGM"), ("Baseline+FGM", "Baseline")):
+        assert table.accuracy_mean[model] == pytest.approx(np.mean(scores[model]))
+        assert table.accuracy_difference[model] == pytest.approx(np.mean(scores[model]) - np.mean(scores[other]))
+    assert np.isnan(table.accuracy_difference["Baseline"])
+    twins = (study.get(study.ten_specs()[study.source, "Baseline+PGD"])[0], study.get(specs["Baseline+PGD, usual"])[0])
+    assert twins[0].folder == twins[1].folder, "trained once"
+
+
 @pytest.mark.parametrize("labels", [("billing", "network"), ("it/billing", "tv/network")])
 def test_labels_without_a_branch_cannot_be_mixed_up(home, labels):
     table = write_csv(home / "flat.csv", ("text", "label"), tickets(dict.fromkeys(labels, 40)))

@@ -100,7 +100,7 @@ LARGE = {"newswire", "tickets"}
 BOTH = (
     "a_fig_2", "a_fig_3", "a_table_2", "a_table_3", "a_table_4", "x_label_tree", "x_class_sizes_a", "x_similarity_by_prefix",
     "x_label_noise", "x_encoder_table", "x_encoder_curve", "x_table_3_differences", "x_frequency", "x_wrong_labels",
-    "x_attacks", "x_epsilon", "x_ra_above_sa", "x_augmentations", "x_eda_negatives", "x_length_bias",
+    "x_attacks", "x_epsilon", "x_equal_budget", "x_ra_above_sa", "x_augmentations", "x_eda_negatives", "x_length_bias",
     "x_sentence_probes", "x_table_3_esimcse", "x_table_3_uda", "x_tsa", "x_text_attacks", "x_text_budget", "x_calibration",
 )  # fmt: skip
 TREE = (
