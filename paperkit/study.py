@@ -303,8 +303,11 @@ class Study:
         tables = (self.ablation_specs(), self.surface_specs(), self.encoder_specs(), self.ten_specs(), self.relative_specs(),
                   self.sentence_specs(), self.share_specs(), self.noise_specs(), self.pool_specs(), self.branch_specs(),
                   self.budget_specs(), self.variant_specs())  # fmt: skip
-        groups = [specs for table in tables for specs in table.values()]
-        return list(dict.fromkeys(self.paper_b_specs() + [spec for specs in groups for spec in specs]))
+        every = self.paper_b_specs() + [spec for table in tables for specs in table.values() for spec in specs]
+        once: dict[RunSpec, RunSpec] = {}
+        for spec in every:  # one run may have a name in each of two tables
+            once.setdefault(replace(spec, method=replace(spec.method, name="")), spec)
+        return list(once.values())
 
     def get(self, specs: Iterable[RunSpec]) -> list[Run]:
         """The runs, trained where missing."""
