@@ -296,7 +296,7 @@ def steadiness(values: np.ndarray) -> dict[str, float]:
     """Of a loss over steps: standard deviation of its changes from step to step, and the steps to half of where it began."""
     changes, start = np.diff(values), values[: max(1, len(values) // 20)].mean()
     below = np.flatnonzero(smooth(values, max(1, len(values) // 20)) <= start / 2)
-    return {"sd_of_changes": float(changes.std(ddof=1)) if len(changes) > 1 else np.nan,
+    return {"step_sd": float(changes.std(ddof=1)) if len(changes) > 1 else np.nan,
             "steps_to_half": float(below[0] + 1) if len(below) else np.nan}  # fmt: skip
 
 
@@ -309,7 +309,9 @@ def curves(study: Study, place: int) -> Content:
              if where == source and specs[0].method.network}  # fmt: skip
     steps = min(len(run.steps) for runs in every.values() for run in runs)
     window = max(1, steps // 20)
-    corpus, numbers, per_seed = source.load().name, [], []
+    corpus, numbers = source.load().name, []
+    per_seed = {(model, run.spec.seed): {"data": study.name, "corpus": corpus, "model": model, "seed": run.spec.seed}
+                for model, runs in every.items() for run in runs}  # fmt: skip
     figure, axes = plt.subplots(2, len(PANELS), figsize=(style.PAGE, 4.4), sharex=True)
     for column, (term, names) in enumerate(PANELS.items()):
         for model, runs in every.items():
@@ -328,9 +330,9 @@ def curves(study: Study, place: int) -> Content:
             numbers.append(
                 pd.DataFrame({"corpus": corpus, "model": model, "term": term, "step": at, "smoothed": mean})[::window]
             )
-            per_seed += [{"data": study.name, "corpus": corpus, "model": model, "seed": run.spec.seed, "term": term,
-                          "first": each[:window].mean(), "last": each[-window:].mean(), **steadiness(each)}
-                         for run, each in zip(runs, values, strict=True)]  # fmt: skip
+            for run, each in zip(runs, values, strict=True):
+                found = {"first": each[:window].mean(), "last": each[-window:].mean(), **steadiness(each)}
+                per_seed[model, run.spec.seed] |= {f"{term}_{name}": value for name, value in found.items()}
         axes[0, column].set_title(label(*names))
         axes[1, column].set_xlabel(label("optimizer step", "训练步数"))
         for axis in axes[:, column]:
@@ -343,7 +345,7 @@ def curves(study: Study, place: int) -> Content:
             "steps; bands: from the lowest to the highest seed; faint: every step of seed 0. The total losses have different "
             "terms and cannot be compared, which is how the paper draws them. TSA takes from L_sup the texts that are already "
             "right, so that of UDA stays up by design; the cross-entropy counts all labelled texts of a step.")  # fmt: skip
-    return Content(figure, [run for runs in every.values() for run in runs], per_seed=pd.DataFrame(per_seed),
+    return Content(figure, [run for runs in every.values() for run in runs], per_seed=pd.DataFrame(list(per_seed.values())),
                    numbers=pd.concat(numbers), note=note)  # fmt: skip
 
 

@@ -134,6 +134,13 @@ def test_the_committed_ledger_follows_from_the_committed_numbers(folder):
     assert check(folder) == []
 
 
+def test_every_claim_reads_what_its_exhibit_writes():
+    """On the generated texts every exhibit is made, so nothing is untestable for want of a file, a column or a row."""
+    (folder,) = (folder for folder in COMMITTED if folder.name == "embedded")
+    wanting = ("_runs.csv, which", "has no column", "there is no run of", "more than one row")
+    assert [f.claim.id for f in ledger(Evidence(folder)) if any(each in f.reason for each in wanting)] == []
+
+
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
 def test_the_ledger_keeps_its_contract(folder):
     found = ledger(Evidence(folder))

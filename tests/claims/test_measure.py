@@ -54,7 +54,7 @@ def everything(tmp_path):
         tmp_path, "a_fig_3_runs", [row(("spread",), corpus=c, model=m, seed=s) for c, m, s in product(both, TEN, SEEDS)]
     )
     for number, corpus in ((4, "newswire"), (5, "tickets")):
-        write(tmp_path, f"a_fig_{number}_runs", [row(("sup_step_sd", "steps_to_half"), corpus=corpus, model=m, seed=s)
+        write(tmp_path, f"a_fig_{number}_runs", [row(("sup_step_sd", "sup_steps_to_half"), corpus=corpus, model=m, seed=s)
                                                  for m, s in product(TEN, SEEDS)])  # fmt: skip
     write(tmp_path, "x_uda_family_runs", [row(("accuracy", "tail_f1"), corpus="tickets", model=m, seed=s)
                                           for m, s in product(FAMILY, SEEDS)])  # fmt: skip

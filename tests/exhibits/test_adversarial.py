@@ -280,18 +280,22 @@ def test_losses_are_those_of_the_steps(made):
     study, contents = made
     table = contents["a_fig_4"].numbers
     runs = runs_of(study, "Baseline+PGD")
+    of_each = contents["a_fig_4"].per_seed.set_index(["model", "seed"])
+    assert of_each.index.is_unique and len(of_each) == 10 * len(runs), "one row per run"
     for term in ("loss", "sup", "ce"):
+        for run in runs:
+            found = adversarial.steadiness(run.steps[term].to_numpy())
+            assert of_each[f"{term}_step_sd"]["Baseline+PGD", run.spec.seed] == pytest.approx(found["step_sd"])
         mine = table[(table.model == "Baseline+PGD") & (table.term == term)]
         steps = np.stack([adversarial.smooth(run.steps[term].to_numpy(), max(1, len(run.steps) // 20)) for run in runs])
         assert np.allclose(mine.smoothed, steps.mean(axis=0)[mine.step - 1])
-    assert set(contents["a_fig_4"].per_seed.term) == {"loss", "sup", "ce"}
 
 
 def test_smooth_and_steadiness():
     assert adversarial.smooth(np.array([1.0, 2, 6, 3]), 3).tolist() == [1.5, 3, 11 / 3, 4.5]
     falling = adversarial.steadiness(np.array([8.0, 6, 4, 2, 1]))
     assert falling["steps_to_half"] == 3
-    assert falling["sd_of_changes"] == pytest.approx(np.std([-2, -2, -2, -1], ddof=1))
+    assert falling["step_sd"] == pytest.approx(np.std([-2, -2, -2, -1], ddof=1))
     assert math.isnan(adversarial.steadiness(np.array([2.0, 2.0]))["steps_to_half"])
 
 
