@@ -44,13 +44,14 @@ def main(data: str = "embedded") -> None:
     lines = []
     for study, method, change in candidates(data):
         for source in study.large:
-            scores = []
-            for run in study.get(study.large_specs(source, method, SEEDS)):
+            runs, scores = study.get(study.large_specs(source, method, SEEDS)), []
+            for run in runs:
                 _, labels, logits = run.on(None, "dev")
                 scores.append((logits.argmax(axis=1) == labels).mean())
             lines.append({"corpus": source.load().name, "model": method.name,
                           "change": ", ".join(f"{name}={value}" for name, value in change.items()) or "the start",
-                          "n_seeds": len(scores), "dev_accuracy": pd.Series(scores).mean()})  # fmt: skip
+                          "n_train": runs[0].result["n_train"], "n_dev": len(labels), "n_seeds": len(scores),
+                          "dev_accuracy": pd.Series(scores).mean()})  # fmt: skip
             print(lines[-1], flush=True)
     table = pd.DataFrame(lines).sort_values(["corpus", "model"], kind="stable")
     (paths.ROOT / "docs" / f"tuning_paper_a_{data}.csv").write_text(to_csv(table), encoding="utf-8")

@@ -78,6 +78,7 @@ def relatives(base: Method = BASELINE, uda: Consistency = UDA) -> tuple[Method, 
 
     Their weights are those of their papers, scaled to losses that are means over classes: MSE is small.
     """
+    other = "linear" if uda.tsa == "none" else "none"
     # what UDA adds is not theirs
     plain = replace(uda, target="current", view="augmentation", tsa="none", temperature=1.0, confidence=0.0)
     large = plain.weight * 10
@@ -90,7 +91,7 @@ def relatives(base: Method = BASELINE, uda: Consistency = UDA) -> tuple[Method, 
         "Mean Teacher": replace(plain, target="teacher", divergence="mse", weight=large, ramp="gaussian"),
         "VAT": replace(plain, view="virtual"),
         "UDA": uda,
-        "UDA, linear TSA" if uda.tsa == "none" else "UDA, no TSA": replace(uda, tsa="linear" if uda.tsa == "none" else "none"),
+        "UDA, no TSA" if other == "none" else f"UDA, {other} TSA": replace(uda, tsa=other),
         "UDA, all of it": uda_full(uda),
         "UDA, cross-entropy": replace(uda, divergence="ce"),
     }

@@ -96,7 +96,7 @@ def test_table_1_takes_the_steps_that_training_takes(made):
     place = rows.tolist().index(chosen.row)
     clean = F.cross_entropy(torch.tensor(logits[place]), torch.tensor(labels[place])).item()
     table = contents["a_table_1"].body
-    assert table.loss[0] == pytest.approx(clean, rel=1e-3, abs=1e-4), "kept logits are rounded"
+    assert table.loss[0] == pytest.approx(clean, rel=1e-3, abs=1e-4), "the run predicted in bfloat16"
     for name, attack in adversarial.settings(study).items():
         delta = attacks.perturb(victim.network, victim.losses, victim.embedded, victim.batch.inside, attack)
         mine = table[table.attack.str.startswith(f"{name} (")]
