@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,11 @@ def canonical(value: Any) -> str:
 def key(identity: Mapping[str, Any]) -> str:
     """The name of an entry: 32 hexadecimal digits of the sha256 of its identity."""
     return hashlib.sha256(canonical(identity).encode()).hexdigest()[:32]
+
+
+def digest_of(texts: Sequence[str]) -> str:
+    """What texts are known by in an identity: sha256 of all of them, in their order."""
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

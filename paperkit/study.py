@@ -236,7 +236,7 @@ class Study:
     @property
     def branches(self) -> tuple[str, ...]:
         """The branches of the hard corpus' label tree: parents of two leaves or more."""
-        parents = Counter(name.rpartition("/")[0] for name in self.hard.load().label_names)
+        parents = Counter(self.hard.load().parents.tolist())
         return tuple(parent for parent, leaves in parents.items() if parent and leaves > 1)
 
     def branch_specs(self) -> dict[tuple[str, float], list[RunSpec]]:
@@ -253,10 +253,14 @@ class Study:
         """Runs behind the comparison of PGD with FGM: (corpus, model) to one run per seed; PGD as the profile has it, and,
         under the plain name, with FGM's budget."""
         fgm, usual = self.model("Baseline+FGM"), self.model("Baseline+PGD")
-        equal = replace(usual.adversarial, epsilon=fgm.adversarial.epsilon, relative=fgm.adversarial.relative, step_size=None)
+        equal = replace(
+            usual.adversarial, epsilon=fgm.adversarial.epsilon, relative=fgm.adversarial.relative, step_size=None
+        )
         models = {"Baseline": self.baseline, "Baseline+FGM": fgm, "Baseline+PGD, usual": usual,
                   "Baseline+PGD": replace(usual, adversarial=equal)}  # fmt: skip
-        return {(source, name): self.large_specs(source, method) for source in self.large for name, method in models.items()}
+        return {
+            (source, name): self.large_specs(source, method) for source in self.large for name, method in models.items()
+        }
 
     @property
     def variants(self) -> dict[str, tuple[Method, ...]]:

@@ -347,5 +347,7 @@ def test_what_cannot_be_used_is_refused(options, sentence):
 
 def test_the_scope_matrix_asks_for_token_numbers():
     model, texts, embedded, _, each = setting("bilstm")
-    with pytest.raises(InputError, match=r"^attack: scope 'matrix' needs the token numbers of the batch, ids, and has "):
+    with pytest.raises(
+        InputError, match=r"^attack: scope 'matrix' needs the token numbers of the batch, ids, and has "
+    ):
         perturb(model, each, embedded, texts.inside, Attack(scope="matrix"))

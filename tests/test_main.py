@@ -225,7 +225,10 @@ def test_train_plan_exhibit_publish_verify_in_the_order_of_a_day(capsys, home, t
 
     assert main(["train", *data]) == 0
     out, err = capsys.readouterr()
-    assert out.splitlines()[-1] == f"runs     {planned}, of which {planned} are still to be trained" and "Traceback" not in err
+    assert (
+        out.splitlines()[-1] == f"runs     {planned}, of which {planned} are still to be trained"
+        and "Traceback" not in err
+    )
     runs = {path: path.stat().st_mtime_ns for path in (home / "store" / "runs").rglob("*")}
     assert len(list((home / "store" / "runs").iterdir())) == planned > 20 and not (home / "build").exists()
 

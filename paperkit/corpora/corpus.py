@@ -4,7 +4,7 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -83,6 +83,12 @@ class Corpus:
         return len(self.label_names)
 
     @cached_property
+    def parents(self) -> np.ndarray:
+        """The parent of each label in the tree, ``"subject/theme"`` of ``"subject/theme/point"``, str ``(K,)``; empty for a
+        label without one."""
+        return parents(self.label_names)
+
+    @cached_property
     def platforms(self) -> tuple[str, ...]:
         """Platforms that can be trained on, in order of size."""
         train = self.table[(self.table.split == "train") & (self.table.label >= 0)]
@@ -103,6 +109,11 @@ class Corpus:
         for row in ([self.name, self.language, *self.label_names], *self.table.itertuples(index=False)):
             digest.update(json.dumps([str(cell) for cell in row]).encode() + b"\n")
         return digest.hexdigest()
+
+
+def parents(label_names: Sequence[str]) -> np.ndarray:
+    """The path of each label without its last step, str ``(K,)``."""
+    return np.array([name.rpartition("/")[0] for name in label_names], dtype=object)
 
 
 def normalise(text: str) -> str:

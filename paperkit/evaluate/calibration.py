@@ -84,7 +84,11 @@ def brier(probabilities: ArrayLike, truth: ArrayLike) -> float:
 def nll(logits: ArrayLike, truth: ArrayLike, temperature: float = 1.0) -> float:
     """Mean of −log softmax(z/T)_y: cross-entropy in nats. ``logits`` (N, K), ``truth`` (N,); no texts give nan."""
     logits, truth = _logits(logits, truth)
-    return float(-log_softmax(logits / temperature, axis=1)[np.arange(len(truth)), truth].mean()) if len(truth) else math.nan
+    return (
+        float(-log_softmax(logits / temperature, axis=1)[np.arange(len(truth)), truth].mean())
+        if len(truth)
+        else math.nan
+    )
 
 
 def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
@@ -130,7 +134,9 @@ def _logits(logits: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64], N
     return logits, truth
 
 
-def _checked(probabilities: ArrayLike, truth: ArrayLike, bins: int = BINS) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _checked(
+    probabilities: ArrayLike, truth: ArrayLike, bins: int = BINS
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Confidence and correctness of each text ``(N,)``."""
     probabilities = np.asarray(probabilities, dtype=np.float64)
     if probabilities.ndim != 2 or bins < 1:

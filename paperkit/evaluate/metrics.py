@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from paperkit.corpora.corpus import parents
 from paperkit.errors import InputError
 
 UNKNOWN = -1
@@ -211,7 +212,7 @@ def sibling_confusion(labels: ArrayLike, predicted: ArrayLike, label_names: Sequ
     _same_items(labels=labels, predicted=predicted)
     if not any("/" in name for name in label_names):
         return math.nan
-    _, parent = np.unique([name.rpartition("/")[0] for name in label_names], return_inverse=True)
+    parent = parents(label_names)
     return _share((parent[labels] == parent[predicted])[labels != predicted])
 
 

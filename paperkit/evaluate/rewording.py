@@ -13,11 +13,10 @@ bounded. What may become of a word depends on the text's id, so every model meet
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import regex
@@ -35,7 +34,7 @@ from paperkit.store import Store, key, write_atomically
 from paperkit.text.lexicon import lexicon
 from paperkit.text.pieces import joined, pieces_of, word_places
 from paperkit.text.prepare import vector_texts
-from paperkit.text.tokens import Tokenised, TokenOptions
+from paperkit.text.tokens import TokenOptions
 from paperkit.training.loop import predict
 from paperkit.training.numerics import resolve_dtype
 
@@ -174,33 +173,31 @@ def reworded(run: Run, shares: Sequence[float], rows: np.ndarray, store: Store) 
     texts = wordings(corpus, tuple(rows.tolist()), store, options if isinstance(options, TokenOptions) else None)
     words = np.array([len(text.words) for text in texts], dtype=np.int64)
     budgets = {share: np.array([budget(share, n) for n in words.tolist()], dtype=np.int64) for share in shares}
-    with TemporaryDirectory() as folder:
-        model = Asked(run, corpus.table.label.to_numpy()[rows], store, Store(Path(folder)))
-        every = range(len(texts))
-        right, p = model(every, [text.pieces for text in texts])
-        importance = weighed(texts, model, right, p)
-        lines, changes, queries = [right], [np.zeros_like(words)], []
-        for way in WAYS:
-            for most in budgets.values():
-                made = [at_random(text, way, n) for text, n in zip(texts, most.tolist(), strict=True)]
-                lines.append(model(every, [pieces for pieces, _ in made])[0])
-                changes.append(np.array([n for _, n in made], dtype=np.int64))
-            made, fell, asked = greedy(texts, way, budgets[max(shares)], model, right, p, importance)
-            queries.append(asked)
-            for most in budgets.values():  # a smaller budget ends the same search earlier
-                lines.append(right & ~((fell > 0) & (fell <= most)))
-                changes.append(np.minimum(made, most))
+    model = Asked(run, corpus.table.label.to_numpy()[rows], store)
+    every = range(len(texts))
+    right, p = model(every, [text.pieces for text in texts])
+    importance = weighed(texts, model, right, p)
+    lines, changes, queries = [right], [np.zeros_like(words)], []
+    for way in WAYS:
+        for most in budgets.values():
+            made = [at_random(text, way, n) for text, n in zip(texts, most.tolist(), strict=True)]
+            lines.append(model(every, [pieces for pieces, _ in made])[0])
+            changes.append(np.array([n for _, n in made], dtype=np.int64))
+        made, fell, asked = greedy(texts, way, budgets[max(shares)], model, right, p, importance)
+        queries.append(asked)
+        for most in budgets.values():  # a smaller budget ends the same search earlier
+            lines.append(right & ~((fell > 0) & (fell <= most)))
+            changes.append(np.minimum(made, most))
     changeable = [[len(text.others[way]) for text in texts] for way in WAYS]
     return Reworded(np.array(lines, dtype=np.uint8), (np.array(changes) / np.maximum(words, 1)).astype(np.float32), words,
                     np.array(changeable, dtype=np.int64), np.array(queries, dtype=np.int64))  # fmt: skip
 
 
 class Asked:
-    """A model that is asked about versions of some texts. What they become in numbers is not worth keeping."""
+    """A model that is asked about versions of some texts."""
 
-    def __init__(self, run: Run, labels: np.ndarray, store: Store, aside: Store):
-        self.network, prepared = run.model(store)
-        self.prepared = replace(prepared, store=aside) if isinstance(prepared, Tokenised) else prepared
+    def __init__(self, run: Run, labels: np.ndarray, store: Store):
+        self.network, self.prepared = run.model(store)
         self.labels, self.language = labels, run.spec.source.load().language
         self.dtype = resolve_dtype(run.spec.schedule.dtype, run.spec.schedule.device)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
+from paperkit.corpora.corpus import parents
 from paperkit.evaluate import statistics
 from paperkit.exhibits import compare, style
 from paperkit.exhibits.adversarial import nothing
@@ -152,11 +153,11 @@ RELATIONS = {"right": ("right", "正确"), "sibling": ("wrong, same parent", "�
 
 def relations(names: tuple[str, ...]) -> np.ndarray:
     """How any two labels are related, ``(K, K)``: number of the entry of :data:`RELATIONS`."""
-    parents = np.array([name.rpartition("/")[0] for name in names], dtype=object)
+    parent = parents(names)
     firsts = np.array([name.partition("/")[0] for name in names], dtype=object)
     found = np.full((len(names), len(names)), 3)
     found[firsts[:, None] == firsts] = 2
-    found[parents[:, None] == parents] = 1
+    found[parent[:, None] == parent] = 1
     np.fill_diagonal(found, 0)
     return found
 
@@ -264,7 +265,8 @@ ATTACKED = {"Baseline+FGM": "Baseline", "Baseline+PGD": "Baseline"}
 def parent_accuracy(run: Run) -> float:
     """Share of the test texts that are put under the right parent, whichever leaf of it."""
     _, labels, logits = run.on(None)
-    names = np.array([name.rpartition("/")[0] or name for name in run.spec.source.load().label_names], dtype=object)
+    corpus = run.spec.source.load()
+    names = np.where(corpus.parents == "", corpus.label_names, corpus.parents)
     return float(np.mean(names[labels] == names[logits.argmax(axis=1)])) if len(labels) else np.nan
 
 

@@ -172,7 +172,9 @@ def focal_surface(study: Study) -> Content:
     cells = table.set_index(["gamma", "alpha"])
     framed = published in cells.index
     for axis, (metric, title) in zip(axes, panels.items(), strict=True):
-        values = np.array([[cells.loc[(gamma, alpha), f"{metric}_mean"] for alpha in alphas] for gamma in gammas], dtype=float)
+        values = np.array(
+            [[cells.loc[(gamma, alpha), f"{metric}_mean"] for alpha in alphas] for gamma in gammas], dtype=float
+        )
         image = axis.imshow(values, aspect="auto")
         middle = np.nanmean([np.nanmin(values), np.nanmax(values)]) if np.isfinite(values).any() else 0
         for (y, x), value in np.ndenumerate(values):

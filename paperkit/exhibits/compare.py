@@ -74,7 +74,11 @@ DELTA = {"difference": "Δ {}"}
 
 
 def readable_differences(
-    table: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str], compared: Sequence[str], titles: Mapping[str, str] = DELTA
+    table: pd.DataFrame,
+    keys: Sequence[str],
+    metrics: Sequence[str],
+    compared: Sequence[str],
+    titles: Mapping[str, str] = DELTA,
 ) -> pd.DataFrame:
     """The table of :func:`with_differences` as people read it; a metric that is unknown everywhere is left out.
 

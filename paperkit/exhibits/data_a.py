@@ -305,7 +305,7 @@ def label_noise(corpus: Corpus) -> Iterator[dict]:
         by_size = present[np.argsort(-sizes[present], kind="stable")]
         groups |= dict(zip(THIRDS, np.array_split(by_size, len(THIRDS)), strict=True))
     tree = any("/" in name for name in corpus.label_names)
-    parents = np.array([name.rpartition("/")[0] for name in corpus.label_names], dtype=object)
+    parents = corpus.parents
     listed = bool(table.votes.str.contains("|", regex=False).any())  # else they are none, or annotators' digits
     for name, classes in groups.items():
         mine = table[table.label.isin(classes)]

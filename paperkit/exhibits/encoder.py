@@ -114,7 +114,9 @@ def pretraining(study: Study) -> Content:
     left.set(xlabel=read, ylabel=label("cross-entropy of masked tokens", "掩码词元交叉熵"))
     scored = numbers.dropna(subset=["zh_accuracy"])
     for number, (language, name) in enumerate((("zh", label("Chinese", "中文")), ("en", label("English", "英文")))):
-        right.plot(scored.tokens / 1e6, scored[f"{language}_accuracy"], marker="os"[number], color=f"C{number}", label=name)
+        right.plot(
+            scored.tokens / 1e6, scored[f"{language}_accuracy"], marker="os"[number], color=f"C{number}", label=name
+        )
     right.set(xlabel=read, ylabel=label("masked tokens right", "掩码预测准确率"))
     right.legend()
     last = scored.iloc[-1]

@@ -41,7 +41,9 @@ class Worded:
 def worded(study: Study) -> list[Worded]:
     """Every run of the chosen models, read from the store where it has been computed."""
     tried = [each for each in attacked(study) if each.model in MODELS]
-    drawn = {source: pools(source.load(), min(study.profile.reworded, study.profile.robustness)).sa for source in study.large}
+    drawn = {
+        source: pools(source.load(), min(study.profile.reworded, study.profile.robustness)).sa for source in study.large
+    }
     rows = [np.intersect1d(drawn[each.source], each.rows) for each in tried]
     found = rewording.reword([each.run for each in tried], shares(study), rows, study.store, study.workers)
     return [Worded(*each) for each in zip(tried, rows, found, strict=True)]
@@ -76,8 +78,12 @@ def _said(every: list[Worded]) -> str:
     parts = []
     for name, each in reversed(first.items()):
         words = max(1, int(each.found.words.sum()))
-        could = ", ".join(f"{way} {count.sum() / words:.0%}" for way, count in zip(WAYS, each.found.changeable, strict=True))
-        asked = np.concatenate([other.found.queries.ravel() for other in every if other.tried.source == each.tried.source])
+        could = ", ".join(
+            f"{way} {count.sum() / words:.0%}" for way, count in zip(WAYS, each.found.changeable, strict=True)
+        )
+        asked = np.concatenate(
+            [other.found.queries.ravel() for other in every if other.tried.source == each.tried.source]
+        )
         parts.append(f"{name}: {len(each.rows)} texts of {each.found.words.mean() if len(each.rows) else 0:.0f} words, of which "
                      f"could be changed: {could}; versions asked about: {asked.max(initial=0)} at most")  # fmt: skip
     return f"A fixed part of the texts of SA; words are those that the encoder reads before it cuts a text. {'; '.join(parts)}."
@@ -118,11 +124,15 @@ def over_budget(study: Study) -> Content:
     for line, corpus in zip(axes, corpora, strict=True):
         for axis, (way, choice) in zip(line, attacks, strict=True):
             for model in MODELS:
-                mine = table[(table.corpus == corpus) & (table.model == model) & table.attack.isin(["none", f"{way}, {choice}"])]
+                mine = table[
+                    (table.corpus == corpus) & (table.model == model) & table.attack.isin(["none", f"{way}, {choice}"])
+                ]
                 look = style.look(model)
                 at = 100 * mine.budget
                 axis.plot(at, mine.accuracy_mean, color=look.color, ls=look.line, marker=look.marker, label=model)
-                axis.vlines(at, mine.accuracy_low.clip(lower=0), mine.accuracy_high.clip(upper=1), color=look.color, lw=0.7)
+                axis.vlines(
+                    at, mine.accuracy_low.clip(lower=0), mine.accuracy_high.clip(upper=1), color=look.color, lw=0.7
+                )
             chosen = {"random": "随机", "greedy": "贪心"}[choice]
             axis.set_title(label(f"{TITLES[way][0]}, {choice}", f"{TITLES[way][1]}，{chosen}"), fontsize=8)
         line[0].set_ylabel(f"{drawable(shortened(corpus), 'corpus')}\n" + label("accuracy", "准确率", " "))

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 from paperkit import code
 from paperkit.corpora.corpus import CORE, Corpus
 from paperkit.errors import InputError
-from paperkit.store import Store, key, write_atomically
+from paperkit.store import Store, digest_of, key, write_atomically
 from paperkit.text import vectors as word2vec
 from paperkit.text.vocabulary import Encoded, Vocabulary
 from paperkit.text.words import read_lines, segment, write_lines
@@ -61,26 +61,42 @@ class Prepared:
         """``rows`` without the texts of which cleaning left nothing."""
         return rows[self.texts.lengths[rows] > 0]
 
-    def encode(self, texts: Sequence[str]) -> Encoded:
-        """Other texts, such as augmented ones, cleaned and numbered the same way."""
-        words = segment(texts, self.language, self.options.stop_words)
+    def encode(self, texts: Sequence[str], store: Store | None = None) -> Encoded:
+        """Other texts, such as augmented ones, cleaned and numbered the same way; their words are kept in ``store``, if many
+        runs read the same versions."""
+        which = self.options.stop_words
+        words = _kept(texts, self.language, which, store) if store else segment(texts, self.language, which)
         return self.vocabulary.encode(words, self.options.max_length)
 
 
 def words_identity(corpus: Corpus, stop_words: str) -> dict:
-    """What the words of a corpus rest on. A stop list is data: what counts is what stands in it, not its name."""
-    left_out = sorted(stop_list(corpus.language, stop_words))
-    return {"corpus": corpus.checksum, "stop_words": left_out, "code": code.digest("paperkit.text.words"),
-            "numerics": code.versions("jieba")}  # fmt: skip
+    """What the words of a corpus rest on."""
+    return {"corpus": corpus.checksum} | _cleaning(corpus.language, stop_words)
 
 
 def words_of(corpus: Corpus, stop_words: str, store: Store) -> list[list[str]]:
     """Cleaned words of every row; computed once per corpus."""
+    identity = words_identity(corpus, stop_words)
+    return _kept(corpus.table.text, corpus.language, stop_words, store, identity)
+
+
+def _cleaning(language: str, stop_words: str) -> dict:
+    """How texts are cleaned. A stop list is data: what counts is what stands in it, not its name."""
+    left_out = sorted(stop_list(language, stop_words))
+    return {"stop_words": left_out, "code": code.digest("paperkit.text.words"), "numerics": code.versions("jieba")}
+
+
+def _kept(
+    texts: Sequence[str], language: str, stop_words: str, store: Store, identity: dict | None = None
+) -> list[list[str]]:
+    """Words of each text, computed once; without an ``identity`` known by the texts themselves."""
 
     def build(folder: Path) -> None:
-        write_lines(folder / "words.txt", segment(corpus.table.text, corpus.language, stop_words))
+        write_lines(folder / "words.txt", segment(texts, language, stop_words))
 
-    return read_lines(store.get("words", words_identity(corpus, stop_words), build) / "words.txt")
+    if identity is None:
+        identity = {"texts": digest_of(texts), "language": language} | _cleaning(language, stop_words)
+    return read_lines(store.get("words", identity, build) / "words.txt")
 
 
 def vector_texts(corpus: Corpus, train_on: str | None) -> np.ndarray:

@@ -1,7 +1,5 @@
 """A corpus as token numbers of a pretrained encoder's own tokeniser; computed once per corpus and kept."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +13,7 @@ from paperkit import code
 from paperkit.corpora.corpus import Corpus
 from paperkit.errors import InputError
 from paperkit.models import backbones
-from paperkit.store import Store
+from paperkit.store import Store, digest_of
 from paperkit.text.vocabulary import Encoded
 
 SHORTEST = 3
@@ -41,16 +39,16 @@ class Tokenised:
     texts: Encoded
     vocabulary_size: int
     options: TokenOptions
-    store: Store
 
     def usable(self, rows: np.ndarray) -> np.ndarray:
         """All of ``rows``: the special tokens are left of any text."""
         return rows
 
-    def encode(self, texts: Sequence[str]) -> Encoded:
-        """Other texts, such as augmented ones, in the same numbers; kept, since many runs read the same versions."""
-        content = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
-        return _kept({"texts": content}, texts, self.options, self.store)
+    def encode(self, texts: Sequence[str], store: Store | None = None) -> Encoded:
+        """Other texts, such as augmented ones, in the same numbers; kept in ``store``, if many runs read the same versions."""
+        return (
+            _kept({"texts": digest_of(texts)}, texts, self.options, store) if store else _encoded(texts, self.options)
+        )
 
 
 def tokenise(corpus: Corpus, options: TokenOptions, store: Store) -> Tokenised:
@@ -65,27 +63,32 @@ def tokenise(corpus: Corpus, options: TokenOptions, store: Store) -> Tokenised:
                          f"which is what backbone {options.backbone!r} can read")  # fmt: skip
 
     texts = _kept({"corpus": corpus.checksum}, corpus.table.text.tolist(), options, store)
-    return Tokenised(texts, _tokeniser(backbone)[0].get_vocab_size(), options, store)
+    return Tokenised(texts, _tokeniser(backbone)[0].get_vocab_size(), options)
 
 
 def _kept(content: dict[str, str], texts: Sequence[str], options: TokenOptions, store: Store) -> Encoded:
     """The numbers of ``texts``, which ``content`` identifies."""
     backbone = backbones.find(options.backbone)
-    tokeniser, pad, special = _tokeniser(backbone)
 
     def build(folder: Path) -> None:
-        tokeniser.enable_truncation(options.max_length)
-        numbers = [encoding.ids for encoding in tokeniser.encode_batch_fast(texts)]
-        offsets = np.zeros(len(numbers) + 1, dtype=np.int64)
-        np.cumsum([len(each) for each in numbers], out=offsets[1:])
-        flat = np.fromiter(chain.from_iterable(numbers), np.int32, int(offsets[-1]))
-        save_file({"flat": flat, "offsets": offsets}, folder / "tokens.safetensors")
+        made = _encoded(texts, options)
+        save_file({"flat": made.flat, "offsets": made.offsets}, folder / "tokens.safetensors")
 
     identity = content | {"tokeniser": backbone.tokeniser_identity, "max_length": options.max_length,
                           "code": code.digest("paperkit.text.tokens"),
                           "numerics": code.versions("tokenizers", "transformers")}  # fmt: skip
     arrays = load_file(store.get("tokens", identity, build) / "tokens.safetensors")
+    _, pad, special = _tokeniser(backbone)
     return Encoded(arrays["flat"], arrays["offsets"], pad, special)
+
+
+def _encoded(texts: Sequence[str], options: TokenOptions) -> Encoded:
+    tokeniser, pad, special = _tokeniser(backbones.find(options.backbone))
+    tokeniser.enable_truncation(options.max_length)
+    numbers = [encoding.ids for encoding in tokeniser.encode_batch_fast(texts)]
+    offsets = np.zeros(len(numbers) + 1, dtype=np.int64)
+    np.cumsum([len(each) for each in numbers], out=offsets[1:])
+    return Encoded(np.fromiter(chain.from_iterable(numbers), np.int32, int(offsets[-1])), offsets, pad, special)
 
 
 def _tokeniser(backbone: backbones.Backbone):

@@ -205,7 +205,7 @@ def gather(
             yield rows, augmented(corpus, rows, augmentation, seed, view, store)
 
     def numbers(made: Iterable[tuple[np.ndarray, list[str]]]) -> tuple[Encoded, ...]:
-        return tuple(prepared.encode(texts).at(rows, len(corpus)) for rows, texts in made)
+        return tuple(prepared.encode(texts, store).at(rows, len(corpus)) for rows, texts in made)
 
     if consistency := method.consistency:
         uda = pool_share(corpus, uda, consistency.pool, consistency.even, seed)
@@ -275,11 +275,13 @@ def mixed_up(corpus: Corpus, labels: np.ndarray, train_rows: np.ndarray, share: 
     Raises:
         InputError: no two classes have a parent in common.
     """
-    parents = np.array([name.rpartition("/")[0] for name in corpus.label_names])
+    parents = corpus.parents
     branches = [parent for parent in np.unique(parents) if parent and (parents == parent).sum() > 1]
     if not branches:
-        raise InputError(f"mixed_branches is {share:g}, but the labels of {corpus.name} have no branches; accepted is 0")
-    branches.sort(key=lambda parent: derive(seed, "branch", str(parent)))
+        raise InputError(
+            f"mixed_branches is {share:g}, but the labels of {corpus.name} have no branches; accepted is 0"
+        )
+    branches.sort(key=lambda parent: derive(seed, "branch", parent))
     leaves = {parent: np.flatnonzero(parents == parent) for parent in branches[: round(share * len(branches))]}
     labels = labels.copy()
     for row in train_rows.tolist():
@@ -302,8 +304,7 @@ def noisy_labels(corpus: Corpus, train_rows: np.ndarray, noise: float | None, se
         return labels
     if (truth[train_rows] < 0).any():
         raise InputError(f"noise is {noise}, but the true labels of {corpus.name} are not known; accepted is nothing")
-    parents = np.array([name.rpartition("/")[0] for name in corpus.label_names])
-    labels = labels.copy()
+    parents, labels = corpus.parents, labels.copy()
     for row in train_rows.tolist():
         generator = numpy_generator(seed, "label noise", corpus.table.id.iat[row])
         right = truth[row]

@@ -94,7 +94,9 @@ def test_a_fault_costs_one_sentence(tmp_path, change, sentence):
     tree = copy.deepcopy(TREE)
     change(tree)
     path = tmp_path / "claims.yml"
-    path.write_text(yaml.dump(tree, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), allow_unicode=True), encoding="utf-8")
+    path.write_text(
+        yaml.dump(tree, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), allow_unicode=True), encoding="utf-8"
+    )
     with pytest.raises(InputError) as caught:
         load(path)
     assert sentence in str(caught.value) and "\n" not in str(caught.value)

@@ -51,7 +51,9 @@ def test_ece_and_the_diagram_equal_the_loop(seed, n, k, bins):
     lines, gap = naive(probabilities, truth, bins)
     assert ece(probabilities, truth, bins) == pytest.approx(gap)
     found = reliability(probabilities, truth, bins)
-    assert np.array(lines) == pytest.approx(np.column_stack([found.count, found.confidence, found.accuracy]), nan_ok=True)
+    assert np.array(lines) == pytest.approx(
+        np.column_stack([found.count, found.confidence, found.accuracy]), nan_ok=True
+    )
 
 
 @unhurried
@@ -62,7 +64,9 @@ def test_adaptive_bins_are_about_equally_full_and_know_no_order(seed, n, k, bins
     order = np.random.default_rng(seed).permutation(n)
     assert value == pytest.approx(ece(probabilities[order], truth[order], bins, adaptive=True))
     ascending = np.argsort(probabilities.max(axis=1))
-    edges = sorted({int(np.floor((n - 1) * b / bins)) for b in range(1, bins)})  # where bins end, all confidences differing
+    edges = sorted(
+        {int(np.floor((n - 1) * b / bins)) for b in range(1, bins)}
+    )  # where bins end, all confidences differing
     gap = 0.0
     for start, end in zip([0, *(edge + 1 for edge in edges)], [*(edge + 1 for edge in edges), n], strict=True):
         inside = ascending[start:end]
@@ -102,7 +106,9 @@ def test_chance_alone_gives_a_calibrated_model_an_error_that_falls_with_the_text
 def test_nll_and_brier_equal_loops(seed, n, k, temperature):
     rng = np.random.default_rng(seed)
     logits, truth = rng.normal(size=(n, k)) * 3, rng.integers(0, k, n)
-    p = [[math.exp(z / temperature) / sum(math.exp(other / temperature) for other in row) for z in row] for row in logits]
+    p = [
+        [math.exp(z / temperature) / sum(math.exp(other / temperature) for other in row) for z in row] for row in logits
+    ]
     assert nll(logits, truth, temperature) == pytest.approx(-sum(math.log(p[i][truth[i]]) for i in range(n)) / n)
     squares = sum((p[i][j] - (j == truth[i])) ** 2 for i in range(n) for j in range(k)) / n
     assert brier(softmax(logits / temperature, axis=1), truth) == pytest.approx(squares)

@@ -43,7 +43,10 @@ def english(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chinese(tmp_path_factory):
-    rows = [(text, label, "test" if number % 3 == 0 else "train") for number, (text, label, _) in enumerate(reviews(120, ("",)))]
+    rows = [
+        (text, label, "test" if number % 3 == 0 else "train")
+        for number, (text, label, _) in enumerate(reviews(120, ("",)))
+    ]
     return train(tmp_path_factory.mktemp("chinese"), rows, 20)
 
 
@@ -110,7 +113,9 @@ def test_the_search_is_that_written_by_hand_one_query_at_a_time(name, request):
     assert differing <= 0.01 * len(rows) * len(names)
     at = {trial: number for number, trial in enumerate(names, start=1)}
     for way in WAYS:
-        assert (found.right[at[way, "greedy", 0.3]] <= found.right[at[way, "greedy", 0.1]]).all(), "one search, ended later"
+        assert (found.right[at[way, "greedy", 0.3]] <= found.right[at[way, "greedy", 0.1]]).all(), (
+            "one search, ended later"
+        )
     assert found.right[at["typos", "greedy", 0.3]].mean() < found.right[0].mean(), "it is an attack"
     assert found.queries.max() <= MOST_WORDS + TRIES * CANDIDATES * budget(0.3, int(found.words.max()))
 
@@ -140,7 +145,10 @@ def test_candidates_are_forms_of_the_word_and_lie_in_what_the_encoder_reads(engl
         for short, text in zip(read, whole, strict=True):
             assert joined(text.pieces, corpus.language) in set(corpus.table.text)
             assert short.words == text.words[: len(short.words)]
-            assert set(text.asked) <= {place for way in WAYS for place in text.others[way]} and len(text.asked) <= MOST_WORDS
+            assert (
+                set(text.asked) <= {place for way in WAYS for place in text.others[way]}
+                and len(text.asked) <= MOST_WORDS
+            )
             for place, forms in text.others["synonyms"].items():
                 assert set(forms) <= set(lexicon(corpus.language).synonyms(text.pieces[place]))
             for place, forms in (each for way in WAYS for each in text.others[way].items()):

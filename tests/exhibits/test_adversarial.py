@@ -192,8 +192,9 @@ def test_mixed_up_branches_are_scored_at_every_level(made):
     assert study.branches == ("it",), "'other' stands alone"
     names = study.corpus.label_names
     table = contents["x_branches"].body.set_index(["branches", "model"])
-    assert list(table.index) == [(share, model) for share in (0.0, 1.0)
-                                 for model in ("Baseline", "Baseline+FGM", "Baseline+PGD")], "half of one branch is that one"
+    assert list(table.index) == [
+        (share, model) for share in (0.0, 1.0) for model in ("Baseline", "Baseline+FGM", "Baseline+PGD")
+    ], "half of one branch is that one"
     for (model, share), specs in study.branch_specs().items():
         (run,) = study.get(specs)
         _, labels, logits = run.on(None)
@@ -230,7 +231,11 @@ def test_equal_budgets_are_compared_by_seed(made):
     assert attack.stride * attack.steps == pytest.approx(2.5 * study.profile.fgm.epsilon)
     scores = {model: [np.mean(np.equal(*(lambda _, y, z: (y, z.argmax(1)))(*run.on(None)))) for run in study.get(each)]
               for model, each in specs.items()}  # fmt: skip
-    for model, other in (("Baseline+PGD", "Baseline+FGM"), ("Baseline+PGD, usual", "Baseline+FGM"), ("Baseline+FGM", "Baseline")):
+    for model, other in (
+        ("Baseline+PGD", "Baseline+FGM"),
+        ("Baseline+PGD, usual", "Baseline+FGM"),
+        ("Baseline+FGM", "Baseline"),
+    ):
         assert table.accuracy_mean[model] == pytest.approx(np.mean(scores[model]))
         assert table.accuracy_difference[model] == pytest.approx(np.mean(scores[model]) - np.mean(scores[other]))
     assert np.isnan(table.accuracy_difference["Baseline"])
@@ -435,6 +440,8 @@ def test_calibration_is_that_of_the_saved_outputs(made):
         t = fit_temperature(run.outputs["logits"][place], study.corpus.table.label.to_numpy()[dev])
         assert table.t_mean[model] == pytest.approx(t)
         plain, scaled = calibration(logits, labels), calibration(logits / t, labels)
-        assert table.ece_mean[model] == pytest.approx(plain["ece"]) and table.ece_scaled_mean[model] == pytest.approx(scaled["ece"])
+        assert table.ece_mean[model] == pytest.approx(plain["ece"]) and table.ece_scaled_mean[model] == pytest.approx(
+            scaled["ece"]
+        )
         assert table.accuracy_mean[model] == pytest.approx(plain["accuracy"]) == pytest.approx(scaled["accuracy"])
         assert table.confidence_mean[model] == pytest.approx(plain["confidence"])

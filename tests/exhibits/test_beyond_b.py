@@ -17,7 +17,10 @@ from paperkit.runs import Run
 from paperkit.study import Study
 from tests.small import SETTINGS, reviews, tickets, write_csv
 
-SMALL = {name: SETTINGS[name] for name in ("reviews", "epochs", "batch_size", "learning_rate", "vector_size", "vector_epochs")}
+SMALL = {
+    name: SETTINGS[name]
+    for name in ("reviews", "epochs", "batch_size", "learning_rate", "vector_size", "vector_epochs")
+}
 LEARNING = {"epochs": 6, "vector_size": 16, "vector_epochs": 4}
 GRID = {"gammas": [0.0, 2.0, 5.0], "n_alphas": 3}
 
@@ -79,7 +82,9 @@ def test_calibration_of_every_run_follows_from_its_outputs(_made):
     scores = paper_b.per_seed(study, [("ctrip", "ctrip")])[0]
     for model in ("Bi-LSTM-Att", "Bi-LSTM-Att-Focal"):
         of_model = table[(table.model == model) & (table.test_on == "ctrip")]
-        assert (of_model.accuracy_mean == scores[scores.model == model].accuracy.mean()).all(), "t changes no prediction"
+        assert (of_model.accuracy_mean == scores[scores.model == model].accuracy.mean()).all(), (
+            "t changes no prediction"
+        )
         values = rows[(rows.model == model) & (rows.test_on == "ctrip") & (rows.temperature == "as trained")].ece
         low, high = stats.t.interval(0.95, 1, values.mean(), stats.sem(values))
         line = of_model[of_model.temperature == "as trained"].iloc[0]

@@ -179,7 +179,9 @@ def test_an_even_pool_has_as_much_of_every_class_as_there_is(home):
                   overrides=SETTINGS | {"curve_seeds": 2, "pool_shares": [0.2, 0.5]})  # fmt: skip
     content = show(study, "x_pool_size").content
     table = content.body.set_index(["pool", "balanced"])
-    assert list(table.index) == [(0.0, 0), (0.2, 0), (0.5, 0), (0.5, 1), (1.0, 0)], "the largest share is drawn evenly too"
+    assert list(table.index) == [(0.0, 0), (0.2, 0), (0.5, 0), (0.5, 1), (1.0, 0)], (
+        "the largest share is drawn evenly too"
+    )
     labels = study.corpus.table.label.to_numpy()
     of_all = np.bincount(labels[uda.pool_of(study.get(study.pool_specs()["UDA", 1.0, 0])[0])])
     gains = []

@@ -141,22 +141,22 @@ def test_a_tokeniser_is_loaded_once_and_again_when_its_files_change(tmp_path, st
     original = backbones.Backbone.tokeniser
     monkeypatch.setattr(backbones.Backbone, "tokeniser", lambda self: loads.append(self.name) or original(self))
     for max_length in (5, 12, 5):
-        tokens = Tokenised(None, 0, TokenOptions(str(folder), max_length), store).encode(TEXTS)
+        tokens = Tokenised(None, 0, TokenOptions(str(folder), max_length)).encode(TEXTS, store)
         expected = [plain(folder, text, max_length) for text in TEXTS]
         assert [tokens[row].tolist() for row in range(len(TEXTS))] == expected
     assert loads == [str(folder)]
     file = folder / "tokenizer.json"
     file.write_text(file.read_text().replace("山", "川"))
-    Tokenised(None, 0, TokenOptions(str(folder), 5), store).encode(TEXTS)
+    Tokenised(None, 0, TokenOptions(str(folder), 5)).encode(TEXTS, store)
     assert loads == [str(folder)] * 2
 
 
 def test_other_texts_are_numbered_once(folder, store, monkeypatch):
-    tokens = Tokenised(None, 0, TokenOptions(str(folder), 12), store)
-    first = tokens.encode(TEXTS)
+    tokens = Tokenised(None, 0, TokenOptions(str(folder), 12))
+    first = tokens.encode(TEXTS, store)
     monkeypatch.setattr("paperkit.text.tokens.save_file", lambda *_: pytest.fail("numbered again"))
-    again = tokens.encode(list(TEXTS))
+    again = tokens.encode(list(TEXTS), store)
     assert np.array_equal(first.flat, again.flat) and np.array_equal(first.offsets, again.offsets)
     assert (again.pad, again.special) == (first.pad, first.special)
     monkeypatch.undo()
-    assert tokens.encode(TEXTS[::-1])[0].tolist() == first[len(TEXTS) - 1].tolist(), "the order is content"
+    assert tokens.encode(TEXTS[::-1], store)[0].tolist() == first[len(TEXTS) - 1].tolist(), "the order is content"

@@ -140,7 +140,10 @@ def test_relatives_of_uda_have_none_of_what_uda_adds():
 
 def test_a_variant_changes_one_setting_of_its_plain_member():
     ten, every = {method.name: method for method in paper_a()}, variants()
-    assert set(every) == {"UDA", "Baseline+ESimCSE", "Baseline+FGM", "Baseline+PGD"} and sum(map(len, every.values())) == 19
+    assert (
+        set(every) == {"UDA", "Baseline+ESimCSE", "Baseline+FGM", "Baseline+PGD"}
+        and sum(map(len, every.values())) == 19
+    )
     for plain, changed in every.items():
         (slot,) = differences(ten[plain], ten["Baseline"])
         for method in changed:
@@ -155,7 +158,14 @@ def test_a_variant_that_is_the_plain_member_or_does_not_go_with_it_is_left_out()
 
     given = variants(uda=replace(UDA, tsa="none", target="label"), esimcse=replace(ESIMCSE, positive="dropout", queue=0.0),
                      fgm=replace(FGM, relative=True), pgd=replace(PGD, step_size=None))  # fmt: skip
-    assert names(variants()) - names(given) == {"no TSA", "T_s = 0.4", "dup_rate = 0.1", "no queue", "matrix", "equal budget"}
+    assert names(variants()) - names(given) == {
+        "no TSA",
+        "T_s = 0.4",
+        "dup_rate = 0.1",
+        "no queue",
+        "matrix",
+        "equal budget",
+    }
     assert names(given) - names(variants()) == {"linear TSA"}
 
 

@@ -263,7 +263,9 @@ def test_branches_are_mixed_up_within_themselves(corpus):
 def test_branches_need_a_tree(corpus):
     rows = training_rows(corpus, None, BASELINE, 0)
     flat = replace(corpus, label_names=tuple(name.replace("/", " ") for name in corpus.label_names))
-    with pytest.raises(InputError, match=r"^mixed_branches is 0\.5, but the labels of .* have no branches; accepted is 0$"):
+    with pytest.raises(
+        InputError, match=r"^mixed_branches is 0\.5, but the labels of .* have no branches; accepted is 0$"
+    ):
         training_labels(flat, rows, replace(BASELINE, mixed_branches=0.5), 0)
 
 
@@ -286,7 +288,11 @@ def test_a_share_of_the_pool_grows_and_can_be_even(corpus):
         assert not np.array_equal(pool_share(corpus, rows, 0.4, even, 1), pool_share(corpus, rows, 0.4, even, 0))
     sizes = pd.Series(labels[rows]).value_counts()
     for share in (0.3, 0.7):
-        taken = pd.Series(labels[pool_share(corpus, rows, share, True, 0)]).value_counts().reindex(sizes.index, fill_value=0)
+        taken = (
+            pd.Series(labels[pool_share(corpus, rows, share, True, 0)])
+            .value_counts()
+            .reindex(sizes.index, fill_value=0)
+        )
         left = taken[taken < sizes]
         assert left.empty or taken.max() - left.min() <= 1, "a class with texts left lacks one at most"
 
@@ -296,4 +302,6 @@ def test_a_run_trains_on_its_share_of_the_pool(corpus, store):
     data, sizes, _ = gathered(corpus, store, replace(FEW, consistency=Consistency(pool=0.25)))
     assert len(data.unlabelled) == sizes["n_unlabelled"] == round(len(whole.unlabelled) / 4)
     assert set(data.unlabelled.tolist()) < set(whole.unlabelled.tolist())
-    assert all(not texts.lengths[np.setdiff1d(np.arange(len(corpus)), data.unlabelled)].any() for texts in data.augmented)
+    assert all(
+        not texts.lengths[np.setdiff1d(np.arange(len(corpus)), data.unlabelled)].any() for texts in data.augmented
+    )
