@@ -154,6 +154,9 @@ def sentence_encoders(base: Method = BASELINE, esimcse: Contrast = ESIMCSE) -> t
     return tuple(replace(base, name=name, contrast=contrast) for name, contrast in kinds.items())
 
 
-def references() -> tuple[Method, ...]:
-    """Rows beside the models: what is reached without a network, and without reading."""
-    return Method("TF-IDF + SVM", classifier="svm"), Method("Majority", classifier="majority")
+SVM = Method("TF-IDF + SVM", classifier="svm")
+"""What is reached without a network."""
+SVM_CUT = f"{SVM.name} (cut)"
+"""Name of the same where it reads no more of a text than the encoder beside it."""
+MAJORITY = Method("Majority", classifier="majority")
+"""What is reached without reading."""

@@ -62,7 +62,8 @@ class RunSpec:
     """The platform whose training texts are used; None for all."""
     method: Method
     text: TextOptions | TokenOptions | None
-    """How the texts become numbers; None for a reference row that reads them as they are."""
+    """How the texts become numbers; None for a reference row that reads them as they are, and tokens for one that reads no more
+    of them than an encoder does."""
     schedule: Schedule
     seed: int
 

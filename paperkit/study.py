@@ -14,10 +14,12 @@ from paperkit.models import backbones
 from paperkit.papers import (
     ALPHAS,
     BASELINE,
+    MAJORITY,
+    SVM,
+    SVM_CUT,
     ablations,
     paper_a,
     paper_b,
-    references,
     relatives,
     sentence_encoders,
     variants,
@@ -116,7 +118,8 @@ class Study:
 
     @property
     def references(self) -> tuple[Method, ...]:
-        return references()
+        """The rows beside paper B's models."""
+        return SVM, MAJORITY
 
     def spec(self, method: Method, train_on: str, seed: int = 0, **text: Any) -> RunSpec:
         """One run; ``text`` overrides single :class:`~paperkit.text.prepare.TextOptions`."""
@@ -134,6 +137,14 @@ class Study:
         options = self.token_options(source, **tokens) if method.network else None
         count = (seeds or self.profile.large_seeds) if method.seeded else 1
         return [RunSpec(source, None, method, options, self.profile.finetune, seed) for seed in range(count)]
+
+    def svm_specs(self, source: Source, share: float, seeds: int | None = None) -> dict[str, list[RunSpec]]:
+        """The linear SVM on a share of the labels: one that reads no more of a text than the networks do, and one that reads
+        it whole."""
+        whole = self.large_specs(source, replace(SVM, labelled=share), seeds)
+        options = self.token_options(source)
+        cut = [replace(spec, method=replace(spec.method, name=SVM_CUT), text=options) for spec in whole]
+        return {SVM_CUT: cut, SVM.name: whole}
 
     def specs(self, method: Method, train_on: str, seeds: int | None = None, **text: Any) -> list[RunSpec]:
         """One run per seed; a reference row has one."""
@@ -182,10 +193,12 @@ class Study:
         return {method.name: method for method in self.ten}[name]
 
     def ten_specs(self) -> dict[tuple[Source, str], list[RunSpec]]:
-        """Runs behind paper A's tables and figures: (corpus, model) to one run per seed; the SVM of the same labels last."""
-        svm = replace(self.references[0], labelled=self.profile.labelled)
-        return {(source, method.name): self.large_specs(source, method)
-                for source in self.large for method in (*self.ten, svm)}  # fmt: skip
+        """Runs behind paper A's tables and figures: (corpus, model) to one run per seed; SVMs of the same labels last."""
+        found = {}
+        for source in self.large:
+            found |= {(source, method.name): self.large_specs(source, method) for method in self.ten}
+            found |= {(source, name): specs for name, specs in self.svm_specs(source, self.profile.labelled).items()}
+        return found
 
     @property
     def hard(self) -> Source:
@@ -298,8 +311,7 @@ class Study:
             for name in self.encoders(source):
                 method = replace(BASELINE, labelled=share)
                 found[source, name, share] = self.large_specs(source, method, seeds, backbone=name)
-            svm = replace(self.references[0], labelled=share)
-            found[source, svm.name, share] = self.large_specs(source, svm, seeds)
+            found |= {(source, name, share): specs for name, specs in self.svm_specs(source, share, seeds).items()}
         return found
 
     def plan(self) -> list[RunSpec]:

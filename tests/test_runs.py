@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from paperkit import code, paths, runs
-from paperkit.papers import paper_b, references
+from paperkit.papers import MAJORITY, SVM, paper_b
 from paperkit.runs import RunSpec, Source
 from paperkit.store import Store
 from paperkit.terms import Contrast
@@ -25,7 +25,6 @@ from paperkit.training.numerics import numerics
 from tests.tiny import tiny_table
 
 PLAIN, ATTENTION, FOCAL = paper_b(2.0, "inverse")
-SVM, MAJORITY = references()
 
 
 @pytest.fixture(scope="module")

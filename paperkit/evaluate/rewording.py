@@ -27,14 +27,13 @@ from scipy.special import softmax
 from paperkit import code
 from paperkit.corpora.corpus import Corpus
 from paperkit.evaluate.typos import typos
-from paperkit.models import backbones
 from paperkit.runs import Run, in_parallel
 from paperkit.seeds import python_generator
 from paperkit.store import Store, key, write_atomically
 from paperkit.text.lexicon import lexicon
 from paperkit.text.pieces import joined, pieces_of, word_places
 from paperkit.text.prepare import vector_texts
-from paperkit.text.tokens import TokenOptions
+from paperkit.text.tokens import TokenOptions, characters_read
 from paperkit.training.loop import predict
 from paperkit.training.numerics import resolve_dtype
 
@@ -120,13 +119,6 @@ def _keep(run: Run, shares: tuple[float, ...], rows: np.ndarray, store: Store, i
         write_atomically(folder / FILE, save(asdict(reworded(run, shares, rows, store))))
 
     store.get(KIND, identity, build)
-
-
-def characters_read(texts: Sequence[str], options: TokenOptions) -> list[int]:
-    """How many characters of each text an encoder reads before it cuts it."""
-    tokeniser, *_ = backbones.find(options.backbone).tokeniser()
-    tokeniser.enable_truncation(options.max_length)
-    return [max((end for _, end in each.offsets), default=0) for each in tokeniser.encode_batch(list(texts))]
 
 
 @lru_cache(maxsize=4)

@@ -11,6 +11,7 @@ from paperkit.exhibits.paper_b import quietly, readable, summarise
 from paperkit.exhibits.style import label
 from paperkit.exhibits.tables import with_interval
 from paperkit.models import backbones
+from paperkit.papers import SVM_CUT
 from paperkit.runs import Run
 from paperkit.study import Study
 
@@ -56,7 +57,8 @@ def table(study: Study) -> Content:
     shown["seconds"] = [f"{seconds:.0f}" for seconds in found.seconds_mean]
     note = (f"Tested on each corpus' test texts. {RANDOM} has the shape of mini and starts from random weights; Δ is paired "
             "over seeds. Which labels are used differs from seed to seed, at least one of each class. Seconds of one run on "
-            "one thread, evaluation included.")  # fmt: skip
+            f"one thread, evaluation included. TF-IDF + SVM reads whole texts, {SVM_CUT} the "
+            f"{study.profile.tokens.max_length} tokens that the encoders read.")  # fmt: skip
     return Content(found, used, shown, rows, note=note)
 
 

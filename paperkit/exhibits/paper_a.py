@@ -8,6 +8,7 @@ import pandas as pd
 from paperkit.evaluate.metrics import evaluate_large
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_b import readable, summarise
+from paperkit.papers import SVM_CUT
 from paperkit.runs import Run
 from paperkit.study import Study
 
@@ -52,7 +53,8 @@ def results(study: Study, models: Sequence[str] | None = None) -> Content:
                       for corpus, group in rows.groupby("corpus", sort=False))  # fmt: skip
     note = (f"Mean and 95 % t interval over seeds. {sizes}. Accuracy is against the corpus' labels, manual_accuracy against "
             "the truth where it is known; tail_f1 is the macro F1 of classes smaller than the median one; "
-            "sibling_confusion is the share of errors that fall under the right parent.")  # fmt: skip
+            "sibling_confusion is the share of errors that fall under the right parent. TF-IDF + SVM reads whole texts, "
+            f"{SVM_CUT} the {study.profile.tokens.max_length} tokens that the networks read.")  # fmt: skip
     return Content(table, used, shown, rows, note=note)
 
 

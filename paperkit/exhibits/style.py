@@ -17,6 +17,7 @@ from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 
 from paperkit.exhibits.fonts import cjk_font, drawable, families, label
+from paperkit.papers import MAJORITY, SVM, SVM_CUT
 
 __all__ = ["COLUMN", "PAGE", "Look", "apply", "cjk_font", "color_of", "drawable", "label", "look", "save"]
 
@@ -47,8 +48,9 @@ _LOOKS = {
     "Bi-LSTM": Look(BLUE, "", "o", "-"),
     "Bi-LSTM-Att": Look(ORANGE, "///", "s", _DASH),
     "Bi-LSTM-Att-Focal": Look(GREEN, "xx", "D", "-"),
-    "TF-IDF + SVM": Look(PINK, "..", "^", _DOT),
-    "Majority": Look("#BDBDBD", "--", "v", _DOT),
+    SVM.name: Look(PINK, "..", "^", _DOT),
+    SVM_CUT: Look(PINK, "", "v", _DASH),
+    MAJORITY.name: Look("#BDBDBD", "--", "v", _DOT),
 }
 # Paper A's names are built from parts: the hue says what is trained with, shade and line say with which attack.
 _SHADES = {

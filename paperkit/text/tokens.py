@@ -66,6 +66,13 @@ def tokenise(corpus: Corpus, options: TokenOptions, store: Store) -> Tokenised:
     return Tokenised(texts, _tokeniser(backbone)[0].get_vocab_size(), options)
 
 
+def characters_read(texts: Sequence[str], options: TokenOptions) -> list[int]:
+    """How many characters of each text an encoder reads before it cuts it."""
+    tokeniser, *_ = _tokeniser(backbones.find(options.backbone))
+    tokeniser.enable_truncation(options.max_length)
+    return [max((end for _, end in each.offsets), default=0) for each in tokeniser.encode_batch(texts)]
+
+
 def _kept(content: dict[str, str], texts: Sequence[str], options: TokenOptions, store: Store) -> Encoded:
     """The numbers of ``texts``, which ``content`` identifies."""
     backbone = backbones.find(options.backbone)

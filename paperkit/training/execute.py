@@ -28,7 +28,7 @@ from paperkit.terms import NEGATIVES
 from paperkit.text.augment import Augmentation, augmented
 from paperkit.text.edits import edit_similarity, rounded
 from paperkit.text.prepare import Prepared, TextOptions, prepare
-from paperkit.text.tokens import Tokenised, TokenOptions, tokenise
+from paperkit.text.tokens import Tokenised, TokenOptions, characters_read, tokenise
 from paperkit.text.vocabulary import Encoded
 from paperkit.training import checkpoint, loop
 from paperkit.training.methods import Method, Schedule
@@ -84,7 +84,7 @@ def execute(
             write_atomically(folder / WEIGHTS, save_tensors(weights))
             write_atomically(folder / STEPS, save_tensors(progress.steps))
         else:
-            logits = _reference(corpus, train_rows, dev_rows, rows, method, seed)
+            logits = _reference(corpus, train_rows, dev_rows, rows, method, text, seed)
 
     write_atomically(folder / OUTPUTS, save({"rows": rows, "logits": logits.astype(np.float32)}))
     result = {"history": history, "n_train": len(train_rows), "n_words": prepared.vocabulary_size if prepared else 0,
@@ -334,8 +334,11 @@ def _train(corpus, prepared, data: loop.Data, method: Method, text, schedule: Sc
     return model, loop.fit(model, objective, data, schedule, seed, folder, on_epoch)
 
 
-def _reference(corpus: Corpus, train_rows, dev_rows, rows, method: Method, seed: int) -> np.ndarray:
+def _reference(corpus: Corpus, train_rows, dev_rows, rows, method: Method, text, seed: int) -> np.ndarray:
     labels, texts = training_labels(corpus, train_rows, method, seed), corpus.table.text
+    if isinstance(text, TokenOptions):  # no more of a text than the encoder reads
+        ends = characters_read(texts.tolist(), text)
+        texts = pd.Series([each[:end] for each, end in zip(texts, ends, strict=True)])
     if method.classifier == "majority":
         return linear.majority(labels[train_rows], corpus.n_classes, len(rows))
     return linear.linear_svm(texts.iloc[train_rows], labels[train_rows], texts.iloc[dev_rows], labels[dev_rows],

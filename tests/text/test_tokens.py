@@ -14,7 +14,7 @@ from paperkit.corpora.corpus import assemble
 from paperkit.errors import InputError
 from paperkit.models import backbones
 from paperkit.text.batches import collate
-from paperkit.text.tokens import Tokenised, TokenOptions, tokenise
+from paperkit.text.tokens import Tokenised, TokenOptions, characters_read, tokenise
 from tests.encoders import POSITIONS, SAVE
 
 TEXTS = (
@@ -67,6 +67,16 @@ def test_it_is_a_loop_over_texts(folder, corpus, store, max_length):
     assert tokens.texts.flat.dtype == np.int32
     assert tokens.vocabulary_size == len(backbones.find(str(folder)).tokeniser()[0].get_vocab())
     assert tokens.usable(np.arange(3)).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("max_length", [3, 5, 12])
+def test_the_characters_that_an_encoder_reads(folder, max_length):
+    ends = characters_read(TEXTS, TokenOptions(str(folder), max_length))
+    for text, end in zip(TEXTS, ends, strict=True):
+        read = plain(folder, text, max_length)[:-1]
+        assert plain(folder, text[:end], 999)[: len(read)] == read  # bytes of its last character may stay unread
+        long = len(plain(folder, text, 99_999)) > max_length + 4  # a character has four bytes at most
+        assert end < len(text) if long else end <= len(text)
 
 
 def test_padding_is_the_encoders(folder, corpus, store):

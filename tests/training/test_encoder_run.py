@@ -15,7 +15,9 @@ from safetensors.torch import load_file as load_weights
 
 from paperkit import code, paths, runs
 from paperkit.corpora.corpus import assemble
-from paperkit.papers import BASELINE, paper_b
+from paperkit.models import backbones
+from paperkit.models.linear import linear_svm
+from paperkit.papers import BASELINE, SVM, paper_b
 from paperkit.runs import RunSpec, Source
 from paperkit.store import Store
 from paperkit.text.prepare import TextOptions
@@ -136,6 +138,20 @@ def table(tmp_path_factory):
     return write_csv(
         tmp_path_factory.mktemp("data") / "mine.csv", ("text", "label"), tickets({"billing": 20, "network": 20})
     )
+
+
+def test_an_svm_reads_no_more_than_the_encoder_beside_it(english, shared, tmp_path):
+    short = replace(TEXT, max_length=6)
+    _, outputs = run(english, None, shared, tmp_path / "cut", text=short, method=SVM)
+    prepared, table = tokenise(english, short, shared), english.table
+    tokeniser = backbones.find("tiny").tokeniser()[0]
+    seen = pd.Series([tokeniser.decode(prepared.texts[row].tolist()) for row in range(len(table))])
+    train, dev = training_rows(english, None, SVM, 0), english.rows("dev").index
+    expected = linear_svm(seen[train], table.label.to_numpy()[train], seen[dev], table.label.to_numpy()[dev],
+                          seen[outputs["rows"]], 3, "en")  # fmt: skip
+    assert outputs["logits"] == pytest.approx(expected, abs=1e-6)
+    _, whole = run(english, None, shared, tmp_path / "whole", text=None, method=SVM)
+    assert not np.allclose(outputs["logits"], whole["logits"], atol=1e-3)
 
 
 def spec_of(table, **options) -> RunSpec:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file as load_weights
 from paperkit.corpora.corpus import assemble
 from paperkit.errors import InputError
 from paperkit.models.linear import linear_svm
-from paperkit.papers import paper_b, references
+from paperkit.papers import MAJORITY, SVM, paper_b
 from paperkit.text.prepare import TextOptions, prepare
 from paperkit.training import execute as module
 from paperkit.training import loop
@@ -27,7 +27,6 @@ test_rows.__test__ = False  # not a test, whatever its name
 TEXT = TextOptions(vector_size=6, vector_epochs=1)
 SCHEDULE = Schedule(epochs=3, batch_size=16, learning_rate=0.02)
 PLAIN, ATTENTION, FOCAL = paper_b(2.0, "inverse")
-SVM, MAJORITY = references()
 
 
 def run(corpus, store, folder, method=FOCAL, train_on="ctrip", schedule=SCHEDULE, text=TEXT, seed=0, **options):
