@@ -76,7 +76,7 @@ def paper_a(
 def relatives(base: Method = BASELINE, uda: Consistency = UDA) -> tuple[Method, ...]:
     """The semi-supervised family of paper A §2.2, each a target and a view in UDA's slot, with UDA's own variants.
 
-    Their weights are those of their papers, scaled to losses that are means over classes: MSE is small.
+    They take UDA's weight, ten times as much where the divergence is MSE, which as a mean over classes is small.
     """
     other = "linear" if uda.tsa == "none" else "none"
     # what UDA adds is not theirs

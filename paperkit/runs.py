@@ -150,13 +150,14 @@ class Run:
     def on(self, platform: str | None, split: str = "test") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows, labels and logits of the texts of ``platform`` (None: of all) that this run was tested on.
 
-        Of the platform trained on these are its test texts (or its dev texts), of another one all labelled texts.
+        Of the platform trained on these are its test texts (or its dev texts), of another one all labelled texts, which have
+        no dev texts among them.
         """
-        table = self.spec.source.load().table
+        table, home = self.spec.source.load().table, self.spec.train_on
         rows = self.outputs["rows"]
-        chosen = (table.platform.to_numpy()[rows] == platform) | (platform is None)
-        if platform == self.spec.train_on:
-            chosen &= table.split.to_numpy()[rows] == split
+        platforms = table.platform.to_numpy()[rows]
+        chosen = (platforms == platform) | (platform is None)
+        chosen &= np.where((platforms == home) | (home is None), table.split.to_numpy()[rows] == split, split == "test")
         return rows[chosen], table.label.to_numpy()[rows[chosen]], self.outputs["logits"][chosen]
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from paperkit.claims.entries import Claim, claims
-from paperkit.claims.measure import MEASURES, Evidence, NotTestableError, Sample
+from paperkit.claims.measure import MEASURES, Evidence, NotTestableError, Sample, p_value
 from paperkit.evaluate import statistics
+from paperkit.store import canonical
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_TESTABLE = VERDICTS = (
     "supported",
@@ -81,14 +82,24 @@ def _described(finding: Finding, sample: Sample) -> Finding:
 def ledger(evidence: Evidence, entries: Sequence[Claim] | None = None) -> list[Finding]:
     """Every claim with its verdict, in the order of ``entries`` (all of them when None)."""
     found = [measured(claim, evidence) for claim in (claims() if entries is None else entries)]
-    tests = [f.p if f.claim.family == "ledger" else math.nan for f in found]
-    adjusted = statistics.holm(tests)
-    count = int(np.count_nonzero(~np.isnan(tests)))
-    return [judge(replace(f, p_holm=float(p)), count) for f, p in zip(found, adjusted, strict=True)]
+    # one test for all claims that ask the same of the same numbers; with too few seeds for a verdict nothing is tested
+    asked = {_test(f): f for f in found if f.claim.family == "ledger" and not math.isnan(f.p)}
+    tested = {name: f.p for name, f in asked.items() if f.n >= MIN_SEEDS}
+    adjusted = dict(zip(tested, statistics.holm([*tested.values()]).tolist(), strict=True))
+    return [judge(replace(f, p_holm=adjusted.get(_test(f), math.nan)), len(tested), len(asked)) for f in found]
 
 
-def judge(finding: Finding, tests: int = 1) -> Finding:
-    """The verdict, by rule, on what was measured; ``tests`` is how many p values Holm's correction saw.
+def _test(finding: Finding) -> str:
+    """What is asked of which numbers, whatever the paper makes of the answer."""
+    return canonical([finding.claim.measurement, finding.claim.threshold])
+
+
+def judge(finding: Finding, tests: int = 1, planned: int = 1) -> Finding:
+    """The verdict, by rule, on what was measured.
+
+    Args:
+        tests: how many p values Holm's correction saw.
+        planned: how many it would see if every claim had enough seeds.
 
     An interval wholly on one side of the threshold decides, if the p value holds after Holm's correction. Where all seeds
     agree to the last digit there is no interval, and the value itself decides.
@@ -97,11 +108,11 @@ def judge(finding: Finding, tests: int = 1) -> Finding:
         return finding
     if finding.n < MIN_SEEDS:
         seeds = "seed" if finding.n == 1 else "seeds"
-        return _open(finding, tests, f"{finding.n} {seeds}, a verdict needs {MIN_SEEDS}")
+        return _open(finding, planned, f"{finding.n} {seeds}, a verdict needs {MIN_SEEDS}")
     low, high, limit = finding.low, finding.high, finding.claim.threshold
     side = 1 if low > limit else -1 if high < limit else 0
     if side and finding.p_holm >= ALPHA:
-        return _open(finding, tests, "the interval excludes the threshold, but not after Holm's correction over "
+        return _open(finding, planned, "the interval excludes the threshold, but not after Holm's correction over "
                      f"{tests} tests (p = {finding.p_holm:.3f})")  # fmt: skip
     rule = finding.claim.rule
     if side:
@@ -113,18 +124,18 @@ def judge(finding: Finding, tests: int = 1) -> Finding:
             "differs from": True,
         }
         where = "above" if side > 0 else "below"
-        held = f" (p {_p(finding.p_holm)} after Holm)" if not math.isnan(finding.p_holm) else ""
+        held = f" (p {p_value(finding.p_holm)} after Holm)" if not math.isnan(finding.p_holm) else ""
         return _closed(finding, SUPPORTED if good[rule] else CONTRADICTED, f"wholly {where} the threshold{held}")
     if low == high:  # then the value is the threshold
         return _closed(finding, SUPPORTED if rule in ("at least", "at most") else CONTRADICTED,
                        "exactly the threshold with every seed")  # fmt: skip
-    return _open(finding, tests, "the interval holds the threshold")
+    return _open(finding, planned, "the interval holds the threshold")
 
 
-def _open(finding: Finding, tests: int, reason: str) -> Finding:
+def _open(finding: Finding, planned: int, reason: str) -> Finding:
     """No verdict yet, and what it would take."""
     if not math.isnan(finding.p):
-        finding = replace(finding, needed=_needed(finding, ALPHA / max(tests, 1)))
+        finding = replace(finding, needed=_needed(finding, ALPHA / max(planned, 1)))
     return _closed(finding, INCONCLUSIVE, reason + _power(finding))
 
 
@@ -143,10 +154,6 @@ def _power(finding: Finding) -> str:
     if finding.needed > MANY_SEEDS:
         return f"; with this spread more than {MANY_SEEDS:,} seeds would be needed to decide it"
     return f"; with this spread about {finding.needed:.0f} seeds would decide it"
-
-
-def _p(p: float) -> str:
-    return "< .001" if p < 0.001 else f"= {p:.3f}"
 
 
 def _closed(finding: Finding, verdict: str, reason: str) -> Finding:
@@ -176,7 +183,7 @@ def per_seed(findings: Sequence[Finding], data: str) -> pd.DataFrame:
                  for seed, value in zip(f.sample.seeds, f.sample.values, strict=True)]  # fmt: skip
         if f.sample.other is not None:
             rows += [{"data": data, "id": f.claim.id, "sample": "subtracted", "seed": seed, "value": float(value)}
-                     for seed, value in enumerate(f.sample.other)]  # fmt: skip
+                     for seed, value in zip(f.sample.other_seeds, f.sample.other, strict=True)]  # fmt: skip
     return pd.DataFrame(rows, columns=["data", "id", "sample", "seed", "value"])
 
 

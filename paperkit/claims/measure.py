@@ -41,6 +41,7 @@ class Sample:
     """What a reader should know of its parts."""
     other: np.ndarray | None = None
     """A second sample to subtract whose seeds have nothing to do with the first one's."""
+    other_seeds: tuple[int, ...] = ()
     bounds: tuple[float, float, float] | None = None
     """Measured value, low and high, where a rule of its own gives them and no t interval does."""
 
@@ -142,11 +143,25 @@ def _name(rows: pd.DataFrame) -> str:
 def _sample(values: pd.Series, rows: pd.DataFrame, detail: str = "") -> Sample:
     if values.empty:
         raise NotTestableError("no seed has all the runs that are compared")
-    return Sample(values.to_numpy(dtype=float), tuple(int(seed) for seed in values.index), _name(rows), detail)
+    return Sample(_as_filed(values), tuple(int(seed) for seed in values.index), _name(rows), detail)
+
+
+def _as_filed(values: pd.Series) -> np.ndarray:
+    """Differences of numbers of ten digits have nine: what lies beyond is rounding, and five seeds may agree in it."""
+    return values.to_numpy(dtype=float).round(9)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _points(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
+
+
+def p_value(p: float) -> str:
+    """``"= 0.012"`` or ``"< .001"``."""
+    return "< .001" if p < 0.001 else f"= {p:.3f}"
 
 
 # --- paper B ---------------------------------------------------------------------------------------------------------
@@ -188,12 +203,8 @@ def platform_gain(evidence: Evidence, exhibit: str, metric: str, rival: str, wel
     wide = _per_pair(evidence, exhibit, (metric,))[metric]
     gains = wide[FINAL_B] - wide[rival]
     unpaired = statistics.welch_t(wide[FINAL_B].mean(axis=1), wide[rival].mean(axis=1))
-    beside = [f"Welch's test: p {_p(unpaired.p)}"] if welch and len(wide) > 1 else []
+    beside = [f"Welch's test: p {p_value(unpaired.p)}"] if welch and len(wide) > 1 else []
     return _sample(gains.mean(axis=1), evidence.runs(exhibit, ()), "; ".join(filter(None, [*beside, _by_pair(gains)])))
-
-
-def _p(p: float) -> str:
-    return "< .001" if p < 0.001 else f"= {p:.3f}"
 
 
 @measure
@@ -261,7 +272,7 @@ def gain(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Sequence
         low, high = rows[at].min(), rows[at].max()
         wide = _table(rows[rows[at] == low], metric, names)
         smallest = sum(wide[model] - wide[rival] for model, rival in pairs) / len(pairs)
-        beside = [f"at {at} {high:g}; at {low:g} it is {smallest.mean():+.3f}"]
+        beside = [f"at {at} {high:g}; at {low:g} it is {_signed(smallest.mean())}"]
         rows = rows[rows[at] == high]
     wide = _table(rows, metric, names)
     if differs:
@@ -272,7 +283,7 @@ def gain(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Sequence
                                        "on these data there is next to nothing to compare")  # fmt: skip
     gains = pd.DataFrame({f"{model} − {rival}": wide[model] - wide[rival] for model, rival in pairs})
     means = gains.mean()
-    each = [f"{name} {value:+.3f}" for name, value in means.items()] if len(means) > 1 else []
+    each = [f"{name} {_signed(value)}" for name, value in means.items()] if len(means) > 1 else []
     return _sample(gains.mean(axis=1), rows, "; ".join(beside + each))
 
 
@@ -296,7 +307,8 @@ def gain_beyond_first(evidence: Evidence, exhibit: str, metric: str, model: str,
     """The gain on the second corpus − the gain on the first one; the seeds of two corpora have nothing in common."""
     second, first = (gain(evidence, exhibit, metric, [[model, rival]], corpus) for corpus in ("second", "first"))
     detail = f"{second.corpus} {_points(second.values.mean())}, {first.corpus} {_points(first.values.mean())} points"
-    return Sample(second.values, second.seeds, f"{first.corpus} and {second.corpus}", detail, other=first.values)
+    return Sample(second.values, second.seeds, f"{first.corpus} and {second.corpus}", detail, other=first.values,
+                  other_seeds=first.seeds)  # fmt: skip
 
 
 @measure
@@ -309,7 +321,7 @@ def both_signs(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Se
     effects = {}
     for name, group in rows.groupby("corpus", sort=False):
         wide = _table(group, metric, list(dict.fromkeys(model for pair in pairs for model in pair)))
-        effects |= {f"{model} on {name}": wide[model] - wide[rival] for model, rival in pairs}
+        effects |= {f"{model} on {name}": (wide[model] - wide[rival]).round(9) for model, rival in pairs}
     n = min(len(values) for values in effects.values())
     means = {name: float(values.mean()) for name, values in effects.items()}
     bounds = np.full((len(effects), 2), np.nan)
@@ -326,15 +338,19 @@ def both_signs(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Se
 
 
 @measure
-def slower(evidence: Evidence, exhibit: str, metric: str, models: Sequence[str], corpus: str | None = None) -> Sample:
-    """Mean of ``models`` − mean of all others; a run that never gets there (nan) takes its seed out."""
-    rows = _on(evidence.runs(exhibit, (metric,)), corpus, None)
+def slower(evidence: Evidence, exhibit: str, metric: str, reached: str, models: Sequence[str],
+           corpus: str | None = None) -> Sample:  # fmt: skip
+    """Mean of ``models`` − mean of all others, of the steps that it takes; a run that does not get there counts with all its
+    steps, which understates how slow it is. ``reached`` names the column that says whether it does (1 or 0)."""
+    rows = _on(evidence.runs(exhibit, (metric, reached)), corpus, None)
+    if not rows[reached].any():
+        raise NotTestableError(f"no run gets there: {reached} is 0 in all {len(rows)}")
     wide = _table(rows, metric, list(dict.fromkeys(rows.model)))
     rest = [name for name in wide if name not in models]
     if not rest or (missing := [name for name in models if name not in wide]):
         raise NotTestableError(f"there is no run of {', '.join(missing) if rest else 'another model'}")
-    dropped = rows.seed.nunique() - len(wide)
-    detail = f"{dropped} seeds left out because a run has no {metric}" if dropped else ""
+    short = int((rows[reached] == 0).sum())
+    detail = f"{short} of {len(rows)} runs do not get there and count with all their steps" if short else ""
     return _sample(wide[list(models)].mean(axis=1) - wide[rest].mean(axis=1), rows, detail)
 
 

@@ -188,24 +188,26 @@ def tail_f1(labels: ArrayLike, predicted: ArrayLike, train_sizes: ArrayLike) -> 
     """Macro F1 over the tail: the classes with fewer training texts than the median class. Claim A11.
 
     ``train_sizes`` (K,) ≥ 0. A class without any training text is no part of the tail, nor of the median: no method
-    can predict it, and its 0 would hide what they differ in. A tail class that occurs in neither ``labels`` nor
-    ``predicted`` is 0/0 and left out; one that is only predicted has F1 0. nan if nothing is left, as where all classes
-    are of equal size. ``labels`` and ``predicted`` (N,) in [0, K); else an InputError.
+    can predict it, and its 0 would hide what they differ in. Nor is a tail class that no item is labelled with, predicted
+    or not: which classes count must not depend on the model. nan if nothing is left, as where all classes are of equal
+    size. ``labels`` and ``predicted`` (N,) in [0, K); else an InputError.
     """
     sizes = np.asarray(train_sizes)
     if sizes.ndim != 1 or not np.all(sizes >= 0):  # written so that nan fails too
         raise InputError(f"train_sizes of shape {sizes.shape} must be one row of numbers that are not negative")
-    f1 = one_versus_rest(confusion(labels, predicted, len(sizes)))["f1"]
-    trained = sizes[sizes > 0]
-    return _mean_of_defined(f1[(sizes > 0) & (sizes < np.median(trained))]) if len(trained) else math.nan
+    counts = confusion(labels, predicted, len(sizes))
+    trained, tested = sizes > 0, counts.sum(axis=1) > 0
+    if not trained.any():
+        return math.nan
+    return _mean_of_defined(one_versus_rest(counts)["f1"][tested & trained & (sizes < np.median(sizes[trained]))])
 
 
 def sibling_confusion(labels: ArrayLike, predicted: ArrayLike, label_names: Sequence[str]) -> float:
     """Share of the errors that stay within the right parent: ``a/b/x`` for ``a/b/y``. Claim A12.
 
-    nan without errors, and for flat labels, where nobody has a parent. In a tree, leaves of the first level are
-    siblings of each other. It is a share of errors: a model may confuse fewer siblings and yet show a larger share, if
-    it loses other errors faster. ``labels`` and ``predicted`` (N,) in [0, K); else an InputError.
+    nan without errors, and for flat labels, where nobody has a parent. Leaves of the first level have none either. It is
+    a share of errors: a model may confuse fewer siblings and yet show a larger share, if it loses other errors faster.
+    ``labels`` and ``predicted`` (N,) in [0, K); else an InputError.
     """
     labels = class_indices("labels", labels, len(label_names))
     predicted = class_indices("predicted", predicted, len(label_names))
@@ -213,7 +215,8 @@ def sibling_confusion(labels: ArrayLike, predicted: ArrayLike, label_names: Sequ
     if not any("/" in name for name in label_names):
         return math.nan
     parent = parents(label_names)
-    return _share((parent[labels] == parent[predicted])[labels != predicted])
+    siblings = (parent[labels] == parent[predicted]) & (parent[labels] != "")
+    return _share(siblings[labels != predicted])
 
 
 def corrected(labels: ArrayLike, predicted: ArrayLike, truth: ArrayLike, n_classes: int) -> dict[str, float]:

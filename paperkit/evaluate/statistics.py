@@ -16,6 +16,10 @@ from scipy import stats
 from paperkit.seeds import numpy_generator
 
 MOST_SEEDS = 1_000_000
+FEWEST = 3
+"""Seeds from which on a table tests a difference."""
+UNTESTED = (f"With fewer than {FEWEST} seeds nothing is tested: two that differ by the same number of texts would have an interval "
+            "of no width.")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,12 @@ def bootstrap_interval(
     score = _mean_over_seeds("correct_a", correct_a)
     if correct_b is not None:
         score = score - _mean_over_seeds("correct_b", correct_b, len(score))
+    return bootstrap_mean(score, level, resamples, seed)
+
+
+def bootstrap_mean(score: ArrayLike, level: float = 0.95, resamples: int = 9_999, seed: int = 0) -> Interval:
+    """Percentile bootstrap of a mean over items; ``score`` (items,) is any number of each."""
+    score = _row("score", score)
     n = len(score)
     if n < 2:
         return Interval(float(score.sum()) if n else math.nan, math.nan, math.nan, n)

@@ -153,9 +153,7 @@ def table_1(study: Study) -> Content:
     note = (f"Text {chosen.id} of {chosen.run.spec.source.load().name}, {len(victim.batch.inside[0])} tokens; Baseline, seed 0, "
             f"dropout off. ε and α are {unit}; delta_relative is ‖Δ‖ over ‖embeddings‖. The weights are never touched, so there "
             "is nothing to restore; g comes from the clean pass itself, so FGM costs one more pass and PGD K. "
-            "With the community's budget K·α < ε the ball is never reached; with an equal one it is.")  # fmt: skip
-    if study.profile.pgd.steps * study.profile.pgd.stride >= study.profile.pgd.epsilon:
-        note = note.rpartition("With the community's")[0].strip()
+            "projected says whether a step left the ball and was put back on it: where K·α < ε none can.")  # fmt: skip
     return Content(table, [chosen.run], shown, note=note)
 
 
@@ -195,7 +193,8 @@ def fig_3(study: Study) -> Content:
         {source: sample(every[source, MAPPED[0]][0], count) for source in sources} for count in (SAMPLE, MAP)
     )
     if min(map(len, samples.values())) < 8:
-        return nothing("too few test texts for a map")
+        used = [run for runs in every.values() for run in runs]
+        return replace(nothing("too few test texts for a map"), runs=used, per_seed=per_seed, numbers=table)
     firsts = {key: runs[0] for key, runs in every.items()}
     logits = {key: outputs(run, samples[key[0]]) for key, run in firsts.items()}
     wide = dict(zip(logits, projection.tsne([*logits.values()], COMPONENTS, study.store, study.workers), strict=True))
@@ -293,11 +292,12 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def steadiness(values: np.ndarray) -> dict[str, float]:
-    """Of a loss over steps: standard deviation of its changes from step to step, and the steps to half of where it began."""
+    """Of a loss over steps: standard deviation of its changes from step to step, whether it came down to half of where it began
+    (1 or 0), and the steps that this took: all of them where it did not."""
     changes, start = np.diff(values), values[: max(1, len(values) // 20)].mean()
     below = np.flatnonzero(smooth(values, max(1, len(values) // 20)) <= start / 2)
     return {"step_sd": float(changes.std(ddof=1)) if len(changes) > 1 else np.nan,
-            "steps_to_half": float(below[0] + 1) if len(below) else np.nan}  # fmt: skip
+            "steps_to_half": float(below[0] + 1 if len(below) else len(values)), "halved": float(len(below) > 0)}  # fmt: skip
 
 
 def curves(study: Study, place: int) -> Content:
@@ -343,8 +343,10 @@ def curves(study: Study, place: int) -> Content:
     seeds = max(map(len, every.values()))
     note = (f"{corpus}, {seeds} seed{'s' * (seeds > 1)}, {steps} steps. Lines: mean over seeds of the running mean of {window} "
             "steps; bands: from the lowest to the highest seed; faint: every step of seed 0. The total losses have different "
-            "terms and cannot be compared, which is how the paper draws them. TSA takes from L_sup the texts that are already "
-            "right, so that of UDA stays up by design; the cross-entropy counts all labelled texts of a step.")  # fmt: skip
+            "terms and cannot be compared, which is how the paper draws them.")  # fmt: skip
+    if study.profile.uda.tsa != "none":
+        note += (" TSA takes from L_sup the texts that are already right, so that of UDA stays up by design; the cross-entropy "
+                 "counts all labelled texts of a step.")  # fmt: skip
     return Content(figure, [run for runs in every.values() for run in runs], per_seed=pd.DataFrame(list(per_seed.values())),
                    numbers=pd.concat(numbers), note=note)  # fmt: skip
 

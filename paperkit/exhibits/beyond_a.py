@@ -21,8 +21,6 @@ from paperkit.training.execute import training_labels, training_rows
 
 COMPARED = {"accuracy": "Δ accuracy", "f1_macro": "Δ macro-F1", "manual_accuracy": "Δ manual accuracy"}
 FAMILIES = ("Baseline", "UDA", "UDA+ESimCSE")
-FEWEST = 3
-"""Seeds from which on a difference is tested."""
 """What adversarial training is added to."""
 BINS = 4
 
@@ -63,7 +61,7 @@ def differences(study: Study) -> Content:
             for metric in COMPARED:
                 test = statistics.paired_t(by_model[a][metric], by_model[b][metric])
                 line |= {f"{metric}_difference": test.difference, f"{metric}_low": test.low, f"{metric}_high": test.high,
-                         f"{metric}_p": test.p if test.n >= FEWEST else np.nan, f"{metric}_p_holm": np.nan}  # fmt: skip
+                         f"{metric}_p": test.p if test.n >= statistics.FEWEST else np.nan, f"{metric}_p_holm": np.nan}  # fmt: skip
             lines.append(line)
     table = pd.DataFrame(lines)
     p = [f"{metric}_p" for metric in COMPARED]
@@ -81,8 +79,7 @@ def differences(study: Study) -> Content:
     if tests:
         note += f"Holm's correction is over all {tests} tests of this table."
     else:
-        note += (f"With fewer than {FEWEST} seeds nothing is tested: two that differ by the same number of texts would have an "
-                 "interval of no width.")  # fmt: skip
+        note += statistics.UNTESTED
     return Content(table, used, shown, rows, note=note)
 
 
@@ -157,7 +154,7 @@ def relations(names: tuple[str, ...]) -> np.ndarray:
     firsts = np.array([name.partition("/")[0] for name in names], dtype=object)
     found = np.full((len(names), len(names)), 3)
     found[firsts[:, None] == firsts] = 2
-    found[parent[:, None] == parent] = 1
+    found[(parent[:, None] == parent) & (parent != "")] = 1
     np.fill_diagonal(found, 0)
     return found
 
@@ -252,7 +249,7 @@ def equal_budget(study: Study) -> Content:
     table = table.sort_values("corpus", key=lambda names: names.map(order), kind="stable", ignore_index=True)
     fgm, usual = study.model("Baseline+FGM").adversarial, study.model("Baseline+PGD").adversarial
     note = (f"{compare.sizes(rows)} FGM: one step of {fgm.epsilon:g}. PGD, usual: {usual.steps} steps of {usual.stride:g} in a "
-            f"ball of {usual.epsilon:g}. Baseline+PGD here has FGM's ball and steps of 2.5 ε / K, which reach its border. Δ is "
+            f"ball of {usual.epsilon:g}. Baseline+PGD here has FGM's ball and steps of 2.5 ε / K, which can reach its border. Δ is "
             "paired over seeds: of both PGDs against FGM, of FGM against Baseline.")  # fmt: skip
     return Content(table, used, compare.readable_differences(table, keys, levels, levels), rows, note=note)
 

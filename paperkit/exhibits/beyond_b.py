@@ -6,20 +6,19 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
-from safetensors.torch import load_file
 from scipy.special import log_softmax, softmax
 
 from paperkit.corpora.corpus import UNLABELLED
-from paperkit.evaluate import statistics
-from paperkit.exhibits import sentence, style
+from paperkit.exhibits import compare, sentence, style
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_b import NOTEBOOK, protocol, readable, scores, summarise
+from paperkit.exhibits.paper_b import METRICS, NOTEBOOK, protocol, scores, summarise
 from paperkit.exhibits.style import label
-from paperkit.exhibits.tables import with_interval
 from paperkit.losses import focal
 from paperkit.study import Study
 from paperkit.text.batches import collate
-from paperkit.training.execute import build_model
+
+COMPARED = ("accuracy", "specificity")
+"""What an ablation is compared in."""
 
 
 @exhibit("x_b_attention", NOTEBOOK, "Attention weights over reviews: what the model looks at.", "句子上的注意力权重")
@@ -30,9 +29,7 @@ def attention(study: Study) -> Content:
         return Content(sentence.attention_svg([], []), html=f"<p>{title}</p>", note=title)
     platform = study.corpus.platforms[0]
     run = study.get([study.spec(study.models[-1], platform)])[0]
-    prepared = study.prepared(platform)
-    model = build_model(prepared, study.corpus.n_classes, run.spec.method, run.spec.schedule, run.spec.seed).eval()
-    model.load_state_dict(load_file(run.folder / "weights.safetensors"))
+    model, prepared = run.model(study.store)
     rows, truth, logits = run.on(platform, "dev")
     margin = log_softmax(logits, axis=1)[np.arange(len(truth)), truth]
     lengths = prepared.texts.lengths[rows]
@@ -46,7 +43,8 @@ def attention(study: Study) -> Content:
                 if wrong != (logits[i].argmax() != truth[i]):
                     continue
                 batch = collate(prepared.texts, rows[[i]])
-                weights = model.attention_weights(batch.ids, batch.lengths)[0].numpy()
+                batch = batch.to(model.output.weight.device)
+                weights = model.attention_weights(batch.ids, batch.lengths)[0].cpu().numpy()
                 words = prepared.words[rows[i]][: len(weights)]
                 names = study.corpus.label_names
                 title = f"label {names[truth[i]]}, predicted {names[logits[i].argmax()]}"
@@ -76,22 +74,9 @@ def ablations(study: Study) -> Content:
     table = summarise(rows, ["model"])
     # under-sampling draws anew with each seed, and of some texts cleaning leaves nothing
     table.insert(1, "n_train", rows.groupby("model", sort=False).n_train.max().to_numpy())
-    base = rows[rows.model == "as published"]
-    gains = []
-    for name in table.model:
-        mine = rows[rows.model == name]
-        for metric in ("accuracy", "specificity"):
-            gains.append((name, metric, statistics.paired_t(mine[metric], base[metric])))
-    for metric in ("accuracy", "specificity"):
-        chosen = [test for _, m, test in gains if m == metric]
-        table[f"{metric}_difference"] = [t.difference for t in chosen]
-        table[f"{metric}_difference_low"] = [t.low for t in chosen]
-        table[f"{metric}_difference_high"] = [t.high for t in chosen]
-    shown = readable(table, ["model", "n_train"])
-    shown["Δ accuracy"] = [
-        with_interval(*t) for t in zip(table.accuracy_difference, table.accuracy_difference_low,
-                                       table.accuracy_difference_high, strict=True)
-    ]  # fmt: skip
+    base, *others = table.model
+    table = compare.add_differences(table, rows, ["model"], {(name,): (base,) for name in others}, COMPARED)
+    shown = compare.readable_differences(table, ["model", "n_train"], METRICS, COMPARED)
     note = (f"Bi-LSTM-Att-Focal trained and tested on {platform}, one thing changed per row; Δ is paired over seeds "
             "against the first row. The test texts are the same in every row and hold no non-core review.")  # fmt: skip
     return Content(table, used, shown, rows, note=note)
@@ -140,9 +125,11 @@ def confident_errors(study: Study) -> Content:
                           "share_in_every_run": float(always[mine].mean()) if mine.any() else np.nan,
                           "mean_p_of_label": float(p[mine & always, k].mean()) if (mine & always).any() else np.nan,
                           "label_truly_wrong": float((true[known] != k).mean()) if known.any() else np.nan})  # fmt: skip
+        others = p.copy()  # where every run errs, each its own way, the label may have the largest mean
+        others[np.arange(len(truth)), truth] = -1
         order = np.flatnonzero(always)[np.argsort(p[always, truth[always]], kind="stable")]
         listed += [{"id": study.corpus.table.id[rows[i]], "label": study.corpus.label_names[truth[i]],
-                    "suggested": study.corpus.label_names[p[i].argmax()], "p_of_label": float(p[i, truth[i]])}
+                    "suggested": study.corpus.label_names[others[i].argmax()], "p_of_label": float(p[i, truth[i]])}
                    for i in order]  # fmt: skip
     note = ("label_truly_wrong: of the texts that every run gets wrong, the share whose label contradicts the known truth; "
             "n/a where no truth is known. The ids are in the CSV of runs, least plausible label first.")  # fmt: skip

@@ -118,10 +118,10 @@ def table_a(study: Study) -> Content:
     keys = ["corpus", "model"]
     plain, fitted = (rows[rows.temperature == name] for name in FITTED.values())
     table = summarise(plain, keys, METRICS)
-    table = table.merge(summarise(fitted.rename(columns={"ece": "ece_scaled"}), keys, ["ece_scaled", "t"]),
-                        on=[*keys, "n_seeds"])  # fmt: skip
-    shown = readable(table, keys, ["accuracy", "confidence", "ece", "ece_if_calibrated", "ece_scaled"])
+    scaled = {name: f"{name}_scaled" for name in ("ece", "ece_if_calibrated")}
+    table = table.merge(summarise(fitted.rename(columns=scaled), keys, [*scaled.values(), "t"]), on=[*keys, "n_seeds"])
+    shown = readable(table, keys, ["accuracy", "confidence", "ece", "ece_if_calibrated", *scaled.values()])
     sizes = ", ".join(f"{corpus} {n}" for corpus, n in dict(zip(rows.corpus, rows.n_test, strict=True)).items())
     note = (f"Mean and 95 % t interval over seeds. Test texts: {sizes}; accuracy is against their labels, right or wrong. {WHAT} "
-            "ece_scaled: with one temperature per run, fitted on dev texts.")  # fmt: skip
+            "_scaled: the same with one temperature per run, fitted on dev texts.")  # fmt: skip
     return Content(table, used, shown, rows, note=note)

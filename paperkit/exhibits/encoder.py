@@ -1,15 +1,12 @@
 """What a pretrained encoder is worth, and how ours was made (appendix notebook 08_encoder)."""
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from paperkit.evaluate import statistics
-from paperkit.exhibits import style
+from paperkit.exhibits import compare, style
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_b import quietly, readable, summarise
+from paperkit.exhibits.paper_b import quietly, summarise
 from paperkit.exhibits.style import label
-from paperkit.exhibits.tables import with_interval
 from paperkit.models import backbones
 from paperkit.papers import SVM_CUT
 from paperkit.runs import Run
@@ -46,30 +43,19 @@ def table(study: Study) -> Content:
     found = summarise(rows, KEYS, METRICS)
     sizes = rows.groupby(KEYS, sort=False)
     found.insert(3, "n_train", sizes.n_train.max().to_numpy())
-    gains = [_gain(rows, *key) for key in found[KEYS].itertuples(index=False)]
-    for column, values in zip(("gain", "gain_low", "gain_high"), zip(*gains, strict=True), strict=True):
-        found[f"accuracy_{column}"] = values
+    twins = {(corpus, model, share): (corpus, RANDOM, share)
+             for corpus, model, share in found[KEYS].itertuples(index=False) if model != RANDOM}  # fmt: skip
+    found = compare.add_differences(found, rows, KEYS, twins, ["accuracy"], "gain")
     found["seconds_mean"] = sizes.seconds.mean().to_numpy()
-    shown = readable(found, KEYS, METRICS)
+    shown = compare.readable_differences(found, KEYS, METRICS, ["accuracy"], {"gain": "Δ {} to random"})
     shown["labels"] = [f"{share:.0%}" for share in found.labels]
     shown.insert(3, "n_train", found.n_train)
-    shown["Δ accuracy to random"] = [with_interval(*gain) if np.isfinite(gain[0]) else "" for gain in gains]
     shown["seconds"] = [f"{seconds:.0f}" for seconds in found.seconds_mean]
     note = (f"Tested on each corpus' test texts. {RANDOM} has the shape of mini and starts from random weights; Δ is paired "
-            "over seeds. Which labels are used differs from seed to seed, at least one of each class. Seconds of one run on "
-            f"one thread, evaluation included. TF-IDF + SVM reads whole texts, {SVM_CUT} the "
+            "over seeds. Which labels are used differs from seed to seed, at least one of each class. Seconds of one run, "
+            f"evaluation included. TF-IDF + SVM reads whole texts, {SVM_CUT} the "
             f"{study.profile.tokens.max_length} tokens that the encoders read.")  # fmt: skip
     return Content(found, used, shown, rows, note=note)
-
-
-def _gain(rows: pd.DataFrame, corpus: str, model: str, share: float) -> tuple[float, float, float]:
-    """Accuracy above the same shape from random weights, with its interval; nan for the twin itself and for the SVM."""
-    here = rows[(rows.corpus == corpus) & (rows.labels == share)]
-    mine, twin = here[here.model == model], here[here.model == RANDOM]
-    if model == RANDOM or not len(twin) or list(mine.seed) != list(twin.seed):
-        return np.nan, np.nan, np.nan
-    test = statistics.paired_t(mine.accuracy, twin.accuracy)
-    return test.difference, test.low, test.high
 
 
 @exhibit("x_encoder_curve", NOTEBOOK, "Accuracy over the share of the labels.", "准确率随标注比例的变化")

@@ -143,7 +143,8 @@ def table_5(study: Study) -> Content:
         place = {"model_a": focal.name, "model_b": rival.name,
                  "protocol": f"{'same' if train_on == test_on else 'cross'}: {train_on} → {test_on}"}  # fmt: skip
         for test, result in (("paired t", statistics.paired_t(a, b)), ("Welch t", statistics.welch_t(a, b))):
-            lines.append(place | {"test": test, "statistic": result.statistic, "p": result.p,
+            known = result.n >= statistics.FEWEST
+            lines.append(place | {"test": test, "statistic": result.statistic, "p": result.p if known else np.nan,
                                   "difference": result.difference, "low": result.low, "high": result.high,
                                   "n_seeds": result.n})  # fmt: skip
         correct = [_correct(study.runs(method, train_on), test_on) for method in (focal, rival)]
@@ -175,6 +176,8 @@ def table_5(study: Study) -> Content:
     note = ("difference = accuracy of model_a − model_b with its 95 % interval. The paired t test over seeds decides, with "
             "Holm's correction within this table; Welch's test is what the paper most likely did; the bootstrap asks "
             "another question, what another test set might have shown for the same trained models.")  # fmt: skip
+    if table.p.isna().all():
+        note += f" {statistics.UNTESTED}"
     return Content(table, used, shown, rows, note=note)
 
 

@@ -18,7 +18,10 @@ from paperkit.store import write_atomically
 from paperkit.study import Study
 
 TOLERANCE = 0.02
-"""How far a number may lie from the reference: another processor changes the last digits, and a text or two with them."""
+"""How far a number may lie from the reference, and of numbers above 1 by which part: another processor changes the last
+digits, and a text or two with them."""
+MEASURED_TIMES = ("seconds", "seconds_mean")
+"""Columns of what every machine has its own numbers of."""
 FOLLOWS = {"claims.csv": ("verdict", "reason"), "claims_runs.csv": (), "x_claims.csv": ("verdict",)}
 """Files of the ledger with the columns that follow from the numbers; where these agree within the tolerance, a verdict at
 the border may still turn. A build may measure claims that the reference could not."""
@@ -84,8 +87,8 @@ def verify(study: Study) -> tuple[list[str], bool]:
             lines.append(f"missing    {theirs.name}: not built here")
             good = False
             continue
-        expected = _read(theirs)
-        got = _without(_read(ours), _text_columns(study.folder, theirs.stem) - set(expected[0]))
+        expected = _without(_read(theirs), MEASURED_TIMES)
+        got = _without(_read(ours), {*MEASURED_TIMES, *(_text_columns(study.folder, theirs.stem) - set(expected[0]))})
         if got == expected:
             lines.append(f"identical  {theirs.name}")
             continue
@@ -149,7 +152,7 @@ def _difference(theirs: list[list[str]], ours: list[list[str]]) -> tuple[float, 
             if x == y:
                 continue
             try:
-                gap = abs(float(x) - float(y))
+                gap = abs(float(x) - float(y)) / max(1.0, abs(float(x)))
             except ValueError:
                 return math.inf, f"row {number}, {column}: {y!r}, the reference has {x!r}"
             largest = max(largest, math.inf if math.isnan(gap) else gap)

@@ -255,32 +255,34 @@ def over_epsilon(study: Study) -> Content:
 # --- is RA > SA what it seems? ---------------------------------------------------------------------------------------
 
 
-def unpaired(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
-    """Difference of two accuracies on different texts with its 95 % interval, from those of both (MOVER)."""
-    one, two = statistics.bootstrap_interval(a), statistics.bootstrap_interval(b)
-    d = one.mean - two.mean
-    return (
-        d,
-        d - np.hypot(one.mean - one.low, two.high - two.mean),
-        d + np.hypot(one.high - one.mean, two.mean - two.low),
-    )
+def between_draws(right: np.ndarray, rows: np.ndarray, clean: np.ndarray, others: np.ndarray) -> statistics.Interval:
+    """Accuracy on the texts ``rows`` − accuracy on ``others``, another draw of the same test texts, which shares some with it.
+
+    ``right`` and ``clean`` say of each model which of its texts are classified right, ``(models, texts)``; rows rise. Bootstrap
+    over the texts of both draws, each with what it adds to the difference.
+    """
+    union = np.union1d(rows, others)
+    score = np.zeros(len(union))
+    for sign, hits, drawn in ((1, right, rows), (-1, clean, others)):
+        score[np.searchsorted(union, drawn)] += sign * hits.mean(axis=0) * len(union) / len(drawn)
+    return statistics.bootstrap_mean(score)
 
 
 READINGS = {
     "the attack of Table 4": ("It lowers accuracy, as an attack should.", "It changes accuracy by no more than chance.",
                               "RA is above SA by more than the choice of texts explains."),
     "no attack, other texts": ("These texts are harder: a sample alone can hide an RA > SA.",
-                               "Sampling alone gives differences as large as this interval.",
+                               "Another draw of texts is as hard as these, as far as can be told.",
                                "These texts are easier: a sample alone gives RA > SA."),
-    "the attack of Table 4, other texts": ("Below SA on other texts too.", "Within what sampling alone gives.",
-                                           "Above SA by more than sampling explains."),
-    "random noise": ("Even noise of this length lowers accuracy.", "Noise of this length does nothing: the direction matters.",
+    "the attack of Table 4, other texts": ("Below SA on other texts too.", "No more than the draw of texts explains.",
+                                           "Above SA by more than the draw of texts explains."),
+    "random noise": ("Even noise of this length lowers accuracy.", "Noise of this length: no more than chance.",
                      "Noise raises accuracy as well: not the attack's doing."),
     "PGD": ("The reference of the next rows: it lowers accuracy.", "The reference of the next rows: no more than chance.",
             "The reference of the next rows: above SA."),
-    "PGD, more steps": ("More steps find more: the short attack was too weak.", "More steps find no more.",
+    "PGD, more steps": ("More steps find more: the short attack was too weak.", "More steps find no more, as far as can be told.",
                         "More steps find less."),
-    "PGD, restarts": ("Other starts find more: the short attack was too weak.", "Other starts find no more.",
+    "PGD, restarts": ("Other starts find more: the short attack was too weak.", "Other starts find no more, as far as can be told.",
                       "Other starts find less."),
     "PGD, of the untrained counterpart": ("Another model's gradients hurt more than its own: they are masked.",
                                           "Another model's gradients hurt about as much as its own.",
@@ -310,14 +312,14 @@ def ra_above_sa(study: Study) -> Content:
         }
         for control, (right, against) in controls.items():
             if against is None:
-                difference, low, high = unpaired(right, clean)
+                interval = between_draws(right, mine[0].other_rows, clean, mine[0].rows)
             else:
                 interval = statistics.bootstrap_interval(right, against)
-                difference, low, high = interval.mean, interval.low, interval.high
             lines.append({"corpus": source.load().name, "control": control, "compared_with": "PGD" if against is pgd else "SA",
-                          "n_models": len(mine), "n_texts": right.shape[1], "accuracy": right.mean(), "difference": difference,
-                          "low": low, "high": high, "models_above_sa": int((right.mean(axis=1) > clean.mean(axis=1)).sum()),
-                          "reading": READINGS[control][0 if high < 0 else 2 if low > 0 else 1]})  # fmt: skip
+                          "n_models": len(mine), "n_texts": right.shape[1], "accuracy": right.mean(),
+                          "difference": interval.mean, "low": interval.low, "high": interval.high,
+                          "models_above_sa": int((right.mean(axis=1) > clean.mean(axis=1)).sum()),
+                          "reading": READINGS[control][0 if interval.high < 0 else 2 if interval.low > 0 else 1]})  # fmt: skip
             rows += [{"data": study.name, "corpus": source.load().name, "model": each.model, "attack": control,
                       "epsilon": headline(study), "seed": 0, "sa": own.mean(), "accuracy": hit.mean()}
                      for each, own, hit in zip(mine, clean, right, strict=True)]  # fmt: skip

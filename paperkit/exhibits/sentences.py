@@ -94,8 +94,9 @@ def length_bias(study: Study) -> Content:
     numbers = []
     for place, (axis, corpus) in enumerate(zip(axes[0], corpora, strict=True)):
         for model in DRAWN:
-            mine = [each for (where, name, _), each in whole.items() if (where, name) == (corpus, model)]
-            if np.isnan(mine[0]["length_bias"]):
+            mine = [each for (where, name, _), each in whole.items()
+                    if (where, name) == (corpus, model) and not np.isnan(each["length_bias"])]  # fmt: skip
+            if not mine:
                 continue
             # the pairs are the same for every model, so their bins are as well
             edges, count = np.array(mine[0]["edges"]), np.array(mine[0]["count"])

@@ -18,7 +18,7 @@ from paperkit.exhibits.paper_b import summarise
 from paperkit.exhibits.style import drawable, label
 from paperkit.exhibits.tables import with_interval
 from paperkit.losses import tsa_threshold
-from paperkit.runs import Run
+from paperkit.runs import Run, RunSpec
 from paperkit.seeds import derive
 from paperkit.study import Study
 from paperkit.text.augment import Augmentation, augmented
@@ -199,10 +199,20 @@ def uda_family(study: Study) -> Content:
     rows, used = compare.per_seed(study, {(name,): specs for name, specs in every.items()}, ["model"])
     against = dict.fromkeys((name for name in every if name != "Baseline"), "Baseline")
     table = compare.with_differences(rows, ["model"], against, METRICS, COMPARED)
-    note = (f"{compare.sizes(rows)} Δ is paired over seeds against Baseline. All have the same budget of steps; their weights "
-            "are those of their papers, untuned. UDA and its twin with cross-entropy predict the same class for "
+    note = (f"{compare.sizes(rows)} Δ is paired over seeds against Baseline. All have the same budget of steps. λ_u: "
+            f"{_weights(every)}; only UDA's, where the profile says so, was ever chosen on dev. UDA and "
+            "its twin with cross-entropy predict the same class for "
             f"{same_predictions(study, 'UDA', 'UDA, cross-entropy'):.1%} of the test texts.")  # fmt: skip
     return Content(table, used, compare.readable_differences(table, ["model"], FAMILY, COMPARED), rows, note=note)
+
+
+def _weights(every: dict[str, list[RunSpec]]) -> str:
+    """``"0.3: UDA, VAT; 3: Π-Model"``."""
+    found: dict[float, list[str]] = {}
+    for name, (spec, *_) in every.items():
+        if spec.method.consistency:
+            found.setdefault(spec.method.consistency.weight, []).append(name)
+    return "; ".join(f"{weight:g} of {', '.join(names)}" for weight, names in found.items())
 
 
 def same_predictions(study: Study, one: str, other: str) -> float:
@@ -262,8 +272,7 @@ def pool_size(study: Study) -> Content:
         even = "n/a for the balance: nobody knows a label of an unlabelled text, or no share is below the whole."
     note = (f"{compare.sizes(rows)} Shares of UDA's unlabelled texts; smaller ones are parts of larger ones, and all have the same "
             "number of steps, so texts of a smaller pool are seen more often. classes: how many the pool has, largest class: the "
-            "share of its most frequent one. Δ is paired over seeds against Baseline, which has neither a pool nor TSA. "
-            + even)  # fmt: skip
+            "share of its most frequent one. Δ is paired over seeds against Baseline, which has no pool. " + even)  # fmt: skip
     return Content(table, used, shown, rows, note=note)
 
 
@@ -320,7 +329,8 @@ def noise_curve(study: Study) -> Content:
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     _, labels, _ = used[0].on(None)
     truth = used[0].spec.source.load().table.truth.to_numpy()[used[0].on(None)[0]]
-    note = (f"{study.hard.load().name}. Right: of the {(labels != truth).sum()} test texts whose label is wrong, the share that "
-            "is predicted as the truth (filled, lines) and as the wrong label (hollow). "
-            f"Bars are 95 % t intervals over seeds. {compare.sizes(rows)}")  # fmt: skip
+    wrong = int(((truth >= 0) & (labels != truth)).sum())
+    note = (f"{study.hard.load().name}. Right: of the {wrong} test texts whose label is wrong, the share that is predicted as the "
+            "truth (filled, lines) and as the wrong label (hollow). Bars are 95 % t intervals over seeds. "
+            f"{compare.sizes(rows)}")  # fmt: skip
     return Content(figure, used, numbers=table, per_seed=rows, note=note)

@@ -54,7 +54,7 @@ def everything(tmp_path):
         tmp_path, "a_fig_3_runs", [row(("spread",), corpus=c, model=m, seed=s) for c, m, s in product(both, TEN, SEEDS)]
     )
     for number, corpus in ((4, "newswire"), (5, "tickets")):
-        write(tmp_path, f"a_fig_{number}_runs", [row(("sup_step_sd", "sup_steps_to_half"), corpus=corpus, model=m, seed=s)
+        write(tmp_path, f"a_fig_{number}_runs", [row(("sup_step_sd", "sup_steps_to_half", "sup_halved"), corpus=corpus, model=m, seed=s)
                                                  for m, s in product(TEN, SEEDS)])  # fmt: skip
     write(tmp_path, "x_uda_family_runs", [row(("accuracy", "tail_f1"), corpus="tickets", model=m, seed=s)
                                           for m, s in product(FAMILY, SEEDS)])  # fmt: skip
@@ -190,12 +190,28 @@ def test_the_attack_counted_is_the_one_not_trained_with(tmp_path):
     assert np.allclose(gain, 0.1)
 
 
-def test_a_run_that_never_halves_its_loss_takes_its_seed_out_and_that_is_said(tmp_path):
-    rows = [{"corpus": "tickets", "model": m, "seed": s, "steps_to_half": "" if (m, s) == ("UDA", 2) else 10 + 5 * (m == "UDA")}
+def test_a_run_that_never_halves_its_loss_counts_with_all_its_steps_and_that_is_said(tmp_path):
+    rows = [{"corpus": "tickets", "model": m, "seed": s, "halved": float((m, s) != ("UDA", 2)),
+             "steps_to_half": 60 if (m, s) == ("UDA", 2) else 10 + 5 * (m == "UDA")}
             for m, s in product(("Baseline", "UDA", "UDA+PGD"), range(3))]  # fmt: skip
     write(tmp_path, "a_fig_5_runs", rows)
-    sample = measured(tmp_path, "slower", exhibit="a_fig_5", metric="steps_to_half", models=["UDA", "Baseline"])
-    assert np.allclose(sample.values, 2.5) and sample.seeds == (0, 1) and "1 seeds left out" in sample.detail
+    asked = {"exhibit": "a_fig_5", "metric": "steps_to_half", "reached": "halved", "models": ["UDA", "Baseline"]}
+    sample = measured(tmp_path, "slower", **asked)
+    assert np.allclose(sample.values, [2.5, 2.5, 25]) and "1 of 9 runs do not get there" in sample.detail
+    write(tmp_path, "a_fig_5_runs", [row | {"halved": 0.0} for row in rows])
+    with pytest.raises(NotTestableError, match="no run gets there"):
+        measured(tmp_path, "slower", **asked)
+
+
+def test_gains_that_cancel_in_every_seed_are_no_gain(tmp_path):
+    """Numbers of ten digits: 1/3 − 1/6 − 1/6 is not 0 by one unit in the last place, and that in every seed."""
+    gains = {"A": 1 / 3, "B": -1 / 6, "C": -1 / 6}
+    rows = [{"corpus": "tickets", "model": m, "seed": s, "accuracy": round(value, 10)}
+            for s in SEEDS for m, value in {"Baseline": 0.0, **gains}.items()]  # fmt: skip
+    write(tmp_path, "x_runs", rows)
+    pairs = [[name, "Baseline"] for name in gains]
+    sample = measured(tmp_path, "gain", exhibit="x", metric="accuracy", pairs=pairs)
+    assert (sample.values == 0).all()
 
 
 def test_a_table_of_ones_own_takes_the_place_of_the_business_data(tmp_path):
@@ -213,7 +229,7 @@ def test_mixed_up_branches_are_judged_where_most_are_and_the_rest_is_said_beside
     write(tmp_path, "x_runs", rows)
     asked = {"exhibit": "x", "metric": "accuracy", "pairs": [["Baseline+FGM", "Baseline"]], "at": "branches"}
     sample = measured(tmp_path, "gain", **asked)
-    assert np.allclose(sample.values, 0.03) and sample.detail == "at branches 0.5; at 0 it is -0.010"
+    assert np.allclose(sample.values, 0.03) and sample.detail == "at branches 0.5; at 0 it is −0.010"
     write(tmp_path, "x_runs", [row for row in rows if row["branches"]])
     with pytest.raises(NotTestableError, match="branches takes one value only"):
         measured(tmp_path, "gain", **asked)

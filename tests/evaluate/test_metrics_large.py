@@ -60,8 +60,8 @@ def naive(labels, predicted, truth, votes, sizes):
         "f1_micro": mean(y == p for y, p, *_ in rows),
         "manual_accuracy": mean(p == t for _, p, t, _ in rows if t >= 0),
         "any_topic_accuracy": mean(NAMES[p] in v.split("|") for _, p, _, v in rows if set(v.split("|")) & set(NAMES)),
-        "tail_f1": mean(f1[k] for k in range(K) if 0 < sizes[k] < median and f1[k] is not None),
-        "sibling_confusion": mean(parents[y] == parents[p] for y, p, *_ in rows if y != p),
+        "tail_f1": mean(f1[k] for k in range(K) if 0 < sizes[k] < median and k in labels),
+        "sibling_confusion": mean(parents[y] == parents[p] != "" for y, p, *_ in rows if y != p),
         "corrected": mean(p == t for _, p, t in wrong),
         "repeated": mean(p == y for y, p, _ in wrong),
         "neither": mean(p not in (y, t) for y, p, t in wrong),
@@ -132,15 +132,21 @@ def test_tail_f1_by_hand():
     predicted = [0, 1, 1, 2, 3, 3, 0, 3, 0]
     assert tail_f1(labels, predicted, sizes) == pytest.approx((2 * 2 / (2 * 2 + 1 + 1) + 0) / 2)
     assert tail_f1(labels[:7], predicted[:7], sizes) == pytest.approx(4 / 5), "class 4 does not occur"
-    assert tail_f1([0, 0], [0, 4], sizes) == 0, "only falsely predicted"
+    assert tail_f1(labels[:7], [*predicted[:6], 4], sizes) == pytest.approx(4 / 5), (
+        "whether 4 is predicted does not matter"
+    )
+    assert math.isnan(tail_f1([0, 0], [0, 4], sizes)), "only falsely predicted"
     assert math.isnan(tail_f1([0, 1], [0, 1], sizes)), "no tail class occurs"
     assert math.isnan(tail_f1([0, 1], [0, 1], [7, 7])) and math.isnan(tail_f1([0, 1], [0, 1], [0, 0])), "no tail"
 
 
 def test_sibling_confusion_by_hand():
     labels, predicted = [0, 0, 0, 2, 4, 5], [0, 1, 2, 3, 5, 3]
-    assert sibling_confusion(labels, predicted, NAMES) == pytest.approx(2 / 5)  # 0 for 1, 4 for 5
+    assert sibling_confusion(labels, predicted, NAMES) == pytest.approx(1 / 5)  # 0 for 1; 4 and 5 have no parent
     assert sibling_confusion([0, 3], [2, 0], NAMES) == 0, "a parent of the same name elsewhere is another parent"
+    assert sibling_confusion([0, 1, 2], [1, 0, 3], ["a", "b", "c/x", "c/y"]) == pytest.approx(1 / 3), (
+        "a and b have no parent"
+    )
     assert math.isnan(sibling_confusion(labels, labels, NAMES)), "no errors"
     assert math.isnan(sibling_confusion([0, 1], [1, 0], ["corn", "wheat"])), "no tree"
 

@@ -164,8 +164,8 @@ def test_accuracy_by_frequency_adds_up(made):
 
 def test_relations_in_the_tree():
     related = beyond_a.relations(("a/x/1", "a/x/2", "a/y/1", "b", "c"))
-    assert related[0].tolist() == [0, 1, 2, 3, 3] and related[3].tolist() == [3, 3, 3, 0, 1], (
-        "leaves of the first level are siblings"
+    assert related[0].tolist() == [0, 1, 2, 3, 3] and related[3].tolist() == [3, 3, 3, 0, 3], (
+        "leaves of the first level have no parent"
     )
 
 
@@ -302,7 +302,9 @@ def test_smooth_and_steadiness():
     falling = adversarial.steadiness(np.array([8.0, 6, 4, 2, 1]))
     assert falling["steps_to_half"] == 3
     assert falling["step_sd"] == pytest.approx(np.std([-2, -2, -2, -1], ddof=1))
-    assert math.isnan(adversarial.steadiness(np.array([2.0, 2.0]))["steps_to_half"])
+    assert falling["halved"] == 1
+    never = adversarial.steadiness(np.array([2.0, 2.0]))
+    assert (never["steps_to_half"], never["halved"]) == (2, 0), "it counts with all its steps"
 
 
 def test_a_map_is_drawn_once_and_alike(tmp_path, monkeypatch):
@@ -374,17 +376,26 @@ def test_controls_are_compared_with_what_they_say(made):
             mean[name] - mean[against]
         )
         assert line.low <= line.difference <= line.high
-    for control, line in table.iterrows():
-        assert line.reading == robustness.READINGS[control][0 if line.high < 0 else 2 if line.low > 0 else 1]
+    clean = np.mean([each.right().mean() for each in tried])
+    for control, hit in (("no attack, other texts", False), ("the attack of Table 4, other texts", True)):
+        line = table.loc[control]
+        assert line.accuracy == pytest.approx(np.mean([each.right_of_others(hit).mean() for each in tried]))
+        assert line.difference == pytest.approx(line.accuracy - clean) and line.low <= line.difference <= line.high
 
 
-def test_unpaired_differences_cover_zero_as_often_as_they_should():
-    random, covered = np.random.default_rng(0), 0
+@pytest.mark.parametrize("common", [0, 40, 80])
+def test_two_draws_of_the_same_texts_differ_as_often_as_they_should(common):
+    """Half of the texts of both draws, or all of them, may be the same."""
+    random, covered, widths = np.random.default_rng(common), 0, []
+    rows, others = np.arange(80), np.arange(80 - common, 160 - common)
     for _ in range(60):
-        one, two = (random.random((1, 80)) < 0.7 for _ in range(2))
-        _, low, high = robustness.unpaired(one, two)
-        covered += low <= 0 <= high
-    assert 51 <= covered <= 60
+        hits = random.random((3, 200)) < random.random(200)  # texts differ in how hard they are
+        found = robustness.between_draws(hits[:, rows], rows, hits[:, others], others)
+        assert found.mean == pytest.approx(hits[:, rows].mean() - hits[:, others].mean())
+        covered += found.low <= 0 <= found.high
+        widths.append(found.high - found.low)
+    assert 52 <= covered <= 60
+    assert common < 80 or max(widths) < 1e-9, "the same texts have the same accuracy"
 
 
 def test_the_communitys_radius_shrinks_with_the_batch(made):
