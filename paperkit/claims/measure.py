@@ -21,8 +21,8 @@ METRICS_B = ("accuracy", "f1", "recall", "specificity")
 BASES = ("Baseline", "UDA", "UDA+ESimCSE")
 ATTACKS = ("FGM", "PGD")
 LEAST_TREATMENT = 0.01
-FIRST_CORPORA = ("newswire", "reuters", "r8", "r52")
-"""How the names of paper A's first corpus begin; any other corpus takes the place of its business data."""
+FIRST_CORPORA = ("newswire", "reuters21578", "reuters21578-alphabetical", "r8", "r52")
+"""What stands for paper A's first corpus; any other takes the place of its business data."""
 
 
 class NotTestableError(Exception):
@@ -108,7 +108,7 @@ def _on(rows: pd.DataFrame, corpus: str | None, where: dict | None) -> pd.DataFr
             raise NotTestableError(f"there is no column {column}")
         rows = rows[rows[column] == value]
     if corpus is not None:
-        first = rows.corpus.astype(str).str.startswith(FIRST_CORPORA)
+        first = rows.corpus.isin(FIRST_CORPORA)
         rows = rows[first if corpus == "first" else ~first]
         if rows.empty:
             raise NotTestableError(f"these data have no runs on the paper's {corpus} corpus")

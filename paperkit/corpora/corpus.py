@@ -22,6 +22,7 @@ CONTRADICTING = "contradicting"
 SPLIT_SEED = 20231113  # splits are fixed; the seed of a run never moves a text between them
 TEST_SHARE, DEV_SHARE = 0.15, 0.085
 SMALLEST_SPLITTABLE = 5  # a class with fewer rows is trained on, not tested
+SMALLEST_PLATFORM = 10  # one with fewer labelled texts is neither trained on nor tested on by itself
 PRIORITY = {"test": 0, "dev": 1, "train": 2, "unlabelled": 3}  # which of equal texts in given splits is kept
 
 _NON_WORD = regex.compile(r"[^\w]+|_+")
@@ -90,9 +91,20 @@ class Corpus:
 
     @cached_property
     def platforms(self) -> tuple[str, ...]:
-        """Platforms that can be trained on, in order of size."""
-        train = self.table[(self.table.split == "train") & (self.table.label >= 0)]
-        return tuple(train.platform.value_counts().sort_index().sort_values(ascending=False, kind="stable").index)
+        """Platforms that can be trained on, in order of size: with texts of two classes, and not too few. At least one."""
+        labelled = self.table[self.table.label >= 0]
+        train = labelled[labelled.split == "train"]
+        sizes = train.platform.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+        several = train.groupby("platform").label.nunique() > 1
+        enough = labelled.platform.value_counts() >= SMALLEST_PLATFORM
+        return tuple(name for name in sizes.index if several[name] and enough[name]) or tuple(sizes.index[:1])
+
+    @cached_property
+    def tested_platforms(self) -> tuple[str, ...]:
+        """Platforms that can be tested on after training on another one: some may have no training texts."""
+        labelled = self.table[(self.table.label >= 0) & (self.table.status == CORE)]
+        sizes = labelled.platform.value_counts().sort_index()
+        return tuple(dict.fromkeys([*self.platforms, *sizes.index[sizes >= SMALLEST_PLATFORM]]))
 
     def rows(self, split: str, platform: str | None = None, core_only: bool = True) -> pd.DataFrame:
         """The rows of one split, optionally of one platform; non-core texts only when asked for."""
@@ -266,4 +278,8 @@ def assemble(
         notes += complete_splits(table, label_names)
     columns = ["id", "text", "label", "truth", "platform", "split", "status", "votes"]
     table = table[columns].astype({"label": np.int64, "truth": np.int64}).reset_index(drop=True)
-    return Corpus(name, table, tuple(label_names), language, tuple(notes))
+    corpus = Corpus(name, table, tuple(label_names), language, tuple(notes))
+    if small := sorted(set(table.platform[table.label >= 0]) - set(corpus.tested_platforms)):
+        note = Note("platform too small to be looked at by itself", len(small), ", ".join(small))
+        corpus = replace(corpus, notes=(*notes, note))
+    return corpus

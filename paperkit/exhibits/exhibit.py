@@ -24,6 +24,9 @@ from paperkit.training.numerics import numerics
 LIBRARIES = ("gensim", "jieba", "transformers", "tokenizers", "pandas", "scipy", "matplotlib", "seaborn")
 """Their versions stand in the provenance beside those that every run has in its identity."""
 
+SUFFIXES = (".csv", ".md", ".tex", ".svg", ".png", "_runs.csv")
+"""What the files of an exhibit end in, its provenance apart."""
+
 
 @dataclass
 class Content:
@@ -123,7 +126,7 @@ def show(study: Study, name: str) -> Shown:
 
 
 def write(study: Study, item: Exhibit, content: Content, seconds: float) -> tuple[Path, ...]:
-    """Write every format of an exhibit, each file atomically, its provenance last."""
+    """Write every format of an exhibit, each file atomically, its provenance last; files of an earlier one go."""
     folder = study.folder
     folder.mkdir(parents=True, exist_ok=True)
     base = folder / item.name
@@ -147,6 +150,9 @@ def write(study: Study, item: Exhibit, content: Content, seconds: float) -> tupl
         put(".csv", tables.to_csv(content.numbers))
     if content.per_seed is not None:
         put("_runs.csv", tables.to_csv(content.per_seed))
+    for suffix in SUFFIXES:  # other data may have left what these data do not have
+        if (old := folder / f"{item.name}{suffix}") not in files:
+            old.unlink(missing_ok=True)
     put(".provenance.json", json.dumps(provenance(study, item, content, seconds), indent=1, ensure_ascii=False) + "\n")
     return tuple(files)
 

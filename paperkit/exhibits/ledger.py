@@ -29,12 +29,15 @@ NOTE = ("Intervals are 95 % t intervals over seeds, paired where the seeds are. 
 
 
 def evidence(study: Study) -> Evidence:
-    """The numbers that the ledger reads; exhibits of this study that are not there, or of other settings, are made first."""
+    """The numbers that the ledger reads; exhibits of this study that are not there, or of other settings or texts, are made
+    first."""
     find("claims")  # registers every exhibit
     profile = json.loads(json.dumps(asdict(study.profile)))
+    texts = {source.load().checksum for source in (study.source, *study.large, *study.encoder_sources)}
     for name in dict.fromkeys(name for claim in claims() for name in claim.exhibits):
         record = study.folder / f"{name}.provenance.json"
-        made = record.exists() and json.loads(record.read_text(encoding="utf-8"))["profile"] == profile
+        facts = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+        made = facts.get("profile") == profile and {each["sha256"] for each in facts["corpora"]} <= texts
         if name in REGISTRY and not made:
             show(study, name)
     return Evidence(study.folder, tuple(REGISTRY))

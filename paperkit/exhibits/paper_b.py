@@ -11,7 +11,6 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from paperkit.corpora.corpus import CORE
 from paperkit.evaluate import statistics
 from paperkit.evaluate.metrics import UndefinedMetricWarning, evaluate
 from paperkit.exhibits import diagrams, style
@@ -87,10 +86,7 @@ def protocol(study: Study, same: bool) -> list[tuple[str, str]]:
 
     A platform of a user's table may have texts to test on and none to train on.
     """
-    trained = study.corpus.platforms
-    table = study.corpus.table
-    labelled = table[(table.label >= 0) & (table.status == CORE)]
-    tested = dict.fromkeys([*trained, *sorted(labelled.platform.unique())])
+    trained, tested = study.corpus.platforms, study.corpus.tested_platforms
     return [(a, b) for a, b in product(trained, trained if same else tested) if (a == b) == same]
 
 
@@ -330,7 +326,12 @@ def table_2(study: Study) -> Content:
     note = (
         f"The most frequent words of at least two characters in the training texts of {platform}; cosines behind words."
     )
-    private = study.kind == "table"  # a rare word, such as a name, may be among the nearest
+    if not study.may_quote:  # a rare word, such as a name, may be among the nearest
+        for number, row in enumerate(rows):
+            row["word"] = f"word {number // 2 + 1}"
+            row["nearest"] = " ".join(row["nearest"].split()[1::2])
+        note += " Words of your table are not shown; quote_texts = True shows them."
+    private = study.kind == "table" and study.quote_texts
     return Content(pd.DataFrame(rows, columns=columns), quotes=private, text_columns=("word", "nearest"), note=note)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from paperkit import paths
 from paperkit.errors import InputError
 from paperkit.exhibits import tables
+from paperkit.exhibits.exhibit import SUFFIXES
 from paperkit.exhibits.ledger import redraw
 from paperkit.store import write_atomically
 from paperkit.study import Study
@@ -70,7 +71,7 @@ def publish(study: Study) -> list[Path]:
 
 
 def _files(folder: Path, name: str) -> Iterator[Path]:
-    for suffix in (".csv", ".md", ".tex", ".svg", ".png", "_runs.csv", ".provenance.json"):
+    for suffix in (*SUFFIXES, ".provenance.json"):
         if (folder / f"{name}{suffix}").exists():
             yield folder / f"{name}{suffix}"
 

@@ -54,7 +54,8 @@ def everything(tmp_path):
         tmp_path, "a_fig_3_runs", [row(("spread",), corpus=c, model=m, seed=s) for c, m, s in product(both, TEN, SEEDS)]
     )
     for number, corpus in ((4, "newswire"), (5, "tickets")):
-        write(tmp_path, f"a_fig_{number}_runs", [row(("sup_step_sd", "sup_steps_to_half", "sup_halved"), corpus=corpus, model=m, seed=s)
+        columns = ("sup_step_sd", "sup_steps_to_half", "sup_halved")
+        write(tmp_path, f"a_fig_{number}_runs", [row(columns, corpus=corpus, model=m, seed=s)
                                                  for m, s in product(TEN, SEEDS)])  # fmt: skip
     write(tmp_path, "x_uda_family_runs", [row(("accuracy", "tail_f1"), corpus="tickets", model=m, seed=s)
                                           for m, s in product(FAMILY, SEEDS)])  # fmt: skip
@@ -214,10 +215,11 @@ def test_gains_that_cancel_in_every_seed_are_no_gain(tmp_path):
     assert (sample.values == 0).all()
 
 
-def test_a_table_of_ones_own_takes_the_place_of_the_business_data(tmp_path):
-    rows = [{"corpus": "mine", "model": "M", "seed": s, "accuracy": 0.5} for s in SEEDS]
+@pytest.mark.parametrize("name", ["mine", "reuters-2024", "r8-tickets", "newswire-table"])
+def test_a_table_of_ones_own_takes_the_place_of_the_business_data(tmp_path, name):
+    rows = [{"corpus": name, "model": "M", "seed": s, "accuracy": 0.5} for s in SEEDS]
     write(tmp_path, "x_runs", rows)
-    assert measured(tmp_path, "level", exhibit="x", metric="accuracy", model="M", corpus="second").corpus == "mine"
+    assert measured(tmp_path, "level", exhibit="x", metric="accuracy", model="M", corpus="second").corpus == name
     with pytest.raises(NotTestableError, match="first corpus"):
         measured(tmp_path, "level", exhibit="x", metric="accuracy", model="M", corpus="first")
 

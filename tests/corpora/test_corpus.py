@@ -90,8 +90,8 @@ def test_small_class_is_named_and_stays_in_train():
 
 def test_class_small_on_one_platform_is_named_with_it():
     table = rows(203, platform=["big"] * 200 + ["small"] * 3)
-    (note,) = made(table).notes
-    assert note.detail == "no on small, yes on small"
+    classes, platform = made(table).notes
+    assert classes.detail == "no on small, yes on small" and platform.detail == "small"
 
 
 def test_smallest_class_that_is_split_has_one_row_in_test_and_one_in_dev():
@@ -175,6 +175,16 @@ def test_leaks_finds_a_text_in_two_splits():
 def test_platforms_that_can_be_trained_on_by_size():
     table = rows(90, label=lambda i: -1 if i < 50 else i % 2, platform=["none"] * 50 + ["s"] * 10 + ["l"] * 30)
     assert made(table).platforms == ("l", "s")
+
+
+def test_a_platform_of_few_texts_or_one_class_is_not_trained_on_and_that_is_said():
+    platform = ["l"] * 40 + ["few"] * 9 + ["one"] * 20
+    corpus = made(rows(69, label=lambda i: i % 2 if i < 49 else 1, platform=platform))
+    assert corpus.platforms == ("l",) and corpus.tested_platforms == ("l", "one")
+    (note,) = (note for note in corpus.notes if "too small" in note.reason and "platform" in note.reason)
+    assert (note.count, note.detail) == (1, "few")
+    alone = made(rows(8, platform=["only"] * 8))
+    assert alone.platforms == alone.tested_platforms == ("only",), "there is always one"
 
 
 def test_rows_are_core_unless_asked():

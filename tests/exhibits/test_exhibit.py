@@ -15,6 +15,8 @@ from paperkit import paths
 from paperkit.corpora.corpus import UNLABELLED
 from paperkit.errors import InputError
 from paperkit.exhibits.exhibit import REGISTRY, Content, command, find, show
+from paperkit.exhibits.ledger import evidence
+from paperkit.runs import _load
 from paperkit.study import Study
 from tests.small import DRAWINGS, SETTINGS, reviews, tickets, write_csv
 
@@ -229,6 +231,24 @@ def test_english_tree_labels_one_platform_unlabelled_rows_and_a_class_too_small(
     assert svm.accuracy_mean > 0.8, "these tickets can be told apart"
 
 
+def test_what_other_data_left_behind_is_gone_and_counts_as_no_evidence(home):
+    """The same file name with a platform column, and later without one."""
+    rows = [(text, label, "ab"[number % 2]) for number, (text, label, _) in enumerate(reviews(80, ("",)))]
+    for columns in (("text", "label", "platform"), ("text", "label")):
+        table = write_csv(home / "mine.csv", columns, [row[: len(columns)] for row in rows])
+        _load.cache_clear()  # another process
+        study = Study(str(table), "smoke", overrides=ONE, workers=1)
+        show(study, "b_table_3")
+        assert (study.folder / "b_table_3_runs.csv").exists() == (len(columns) == 3)
+    write_csv(table, ("text", "label"), [(f"{text} again", label) for text, label, _ in rows])
+    _load.cache_clear()
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("paperkit.exhibits.ledger.show", lambda study, name: asked.append(name))
+        evidence(Study(str(table), "smoke", overrides=ONE, workers=1))
+    assert "b_table_3" in asked, "it was made of other texts"
+
+
 def test_two_languages_of_names_a_platform_without_dev_one_without_training_texts(home):
     """Names that are no names: a pipe, a formula, a tag."""
     rows = []
@@ -258,10 +278,12 @@ def test_nothing_is_quoted_from_a_users_table_unless_asked(home):
     rows = [(f"{text}私密{number}", label) for number, (text, label, _) in enumerate(reviews(80, ("",)))]
     table = write_csv(home / "mine.csv", ("评论", "标签"), rows)
     quiet = Study(str(table), "smoke", overrides=ONE, workers=1)
-    for name in ("b_table_1", "x_b_attention", "x_b_errors", "x_notes", "x_corpus", "x_leakage"):
+    for name in ("b_table_1", "b_table_2", "x_b_attention", "x_b_errors", "x_notes", "x_corpus", "x_leakage"):
         show(quiet, name)
     every = "".join(file.read_text(encoding="utf-8") for file in quiet.folder.iterdir() if file.suffix != ".png")
     assert "私密" not in every and not any(text[:6] in every for text, _ in rows)
+    words = show(quiet, "b_table_2").content.body
+    assert set(words.word) == {f"word {n}" for n in range(1, 9)} and words.nearest.str.fullmatch(r"[-.\d ]+").all()
     asked = Study(str(table), "smoke", overrides=ONE, workers=1, quote_texts=True)
     shown = show(asked, "b_table_1")
     texts = {text for text, _ in rows}
