@@ -233,8 +233,8 @@ def platform_level(evidence: Evidence, exhibit: str, metric: str) -> Sample:
     detail = ""
     if wide.shape[1] > 1:
         means = wide.mean()
-        detail = f"mean of {len(means)} pairs of platforms, {means.min():.3f} ({means.idxmin()}) to {means.max():.3f} " \
-                 f"({means.idxmax()})"  # fmt: skip
+        detail = f"mean of {len(means)} pairs of platforms, {100 * means.min():.1f} ({means.idxmin()}) to " \
+                 f"{100 * means.max():.1f} ({means.idxmax()}) %"  # fmt: skip
     return _sample(wide.mean(axis=1), evidence.runs(exhibit, ()), detail)
 
 
