@@ -140,7 +140,7 @@ def possible(findings: Iterable[Finding], language: str = "en") -> str:
 _POSSIBLE = {
     "none": ("Too few seeds for verdicts: {said} per model, {least} are needed.",
              "种子太少，无法判定：每个模型 {said} 个，至少需要 {least} 个。"),
-    "some": ("Of {measured} statements measured, {enough} have seeds enough for a verdict; the others have {said} per model, "
+    "some": ("{enough} of {measured} statements measured can have a verdict; the others rest on {said} seeds per model, "
              "{least} are needed.",
              "已测量的 {measured} 条陈述中，{enough} 条的种子数足以判定；其余每个模型只有 {said} 个种子，至少需要 {least} 个。"),
     "all": ("All {measured} statements measured have seeds enough for a verdict: {said} per model, {least} are needed.",

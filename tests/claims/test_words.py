@@ -80,7 +80,7 @@ def test_the_letter_says_in_one_line_what_was_not_run():
         ([2, 3, 3], "Too few seeds for verdicts: 2 or 3 per model, 5 are needed."),
         (
             [10, 3, 0],
-            "Of 2 statements measured, 1 have seeds enough for a verdict; the others have 3 per model, 5 are needed.",
+            "1 of 2 statements measured can have a verdict; the others rest on 3 seeds per model, 5 are needed.",
         ),
         ([10, 10], "All 2 statements measured have seeds enough for a verdict: 10 per model, 5 are needed."),
     ],
