@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from paperkit import paths
 from paperkit.claims import Evidence, ledger, words
-from paperkit.claims.ledger import VERDICTS, Finding
+from paperkit.claims.ledger import Finding
 from paperkit.errors import InputError
 from paperkit.exhibits.exhibit import REGISTRY, command, find
 from paperkit.exhibits.ledger import EXHIBITS as LEDGER_EXHIBITS
@@ -24,16 +24,21 @@ NAME = "paper.html"
 TEMPLATE = "report.html"
 TITLES = {
     "01_data": ("The data", "数据"),
-    "02_bilstm_focal": ("Paper B: Bi-LSTM, attention, focal loss", "论文B：双向LSTM、注意力与Focal损失"),
-    "03_uda": ("Paper A: UDA", "论文A：UDA 半监督"),
-    "04_esimcse": ("Paper A: ESimCSE", "论文A：ESimCSE 对比学习"),
-    "05_adversarial": ("Paper A: adversarial training and the ten models", "论文A：对抗训练与十个模型"),
-    "06_robustness": ("Paper A: robustness", "论文A：鲁棒性"),
+    "02_bilstm_focal": ("Paper B: Bi-LSTM, attention, focal loss", "论文 B：双向 LSTM、注意力与 Focal 损失"),
+    "03_uda": ("Paper A: UDA", "论文 A：UDA 半监督"),
+    "04_esimcse": ("Paper A: ESimCSE", "论文 A：ESimCSE 对比学习"),
+    "05_adversarial": ("Paper A: adversarial training and the ten models", "论文 A：对抗训练与十个模型"),
+    "06_robustness": ("Paper A: robustness", "论文 A：鲁棒性"),
     "07_claims": ("The claims", "论断"),
     "08_encoder": ("The encoder", "编码器"),
 }
+STAYS = Markup(' class="stays"')
 SHORT = 26
 """A cell of so few characters is not broken into lines on a screen."""
+KINDS = dict(zip(words.OUTCOMES, ("supported", "contradicted", "inconclusive", "not", "unrun"), strict=True))
+STATES = {"holds": "supported", "against": "mixed", "mixed": "mixed", "fails": "contradicted", "open": "inconclusive",
+          "unrun": "unrun", "untestable": "not"}  # fmt: skip
+"""How the page colours each outcome of a statement, and what becomes of a claim as a whole."""
 FACTS = ("command", "notebook", "data", "seeds", "runs", "train_seconds", "commit", "made")
 
 
@@ -102,7 +107,9 @@ def _body(folder: Path, name: str, caption: str) -> Markup | None:
     for suffix, kind in ((".svg", "svg+xml"), (".png", "png")):
         if (file := folder / f"{name}{suffix}").exists():
             data = base64.b64encode(file.read_bytes()).decode()
-            return Markup('<img src="data:image/{};base64,{}" alt="{}">').format(kind, data, caption)
+            return Markup(
+                '<div class="picture" tabindex="0"><img src="data:image/{};base64,{}" alt="{}"></div>'
+            ).format(kind, data, caption)
     if (file := folder / f"{name}.md").exists():
         return table(file.read_text(encoding="utf-8"))
     return None
@@ -112,9 +119,14 @@ def table(markdown: str) -> Markup:
     """The table of an exhibit's Markdown file, as :mod:`paperkit.exhibits.tables` writes it, in HTML."""
     lines = [cells(line) for line in markdown.splitlines() if line.startswith("|")]
     head, _, *rows = lines
+    stays = head.index("model") if "model" in head else 0  # a row that was scrolled sideways still says whose it is
     row = Markup("<tr>{}</tr>").format
-    top = row(Markup("").join(Markup("<th>{}</th>").format(cell) for cell in head))
-    body = (row(Markup("").join(map(_cell, each))) for each in rows)
+    top = row(
+        Markup("").join(
+            Markup("<th{}>{}</th>").format(STAYS if i == stays else "", cell) for i, cell in enumerate(head)
+        )
+    )
+    body = (row(Markup("").join(_cell(cell, i == stays) for i, cell in enumerate(each))) for each in rows)
     return Markup('<div class="wide" tabindex="0"><table><thead>{}</thead><tbody>{}</tbody></table></div>').format(
         top, Markup("").join(body)
     )
@@ -127,10 +139,10 @@ def cells(line: str) -> list[str]:
     return [html.unescape(re.sub(r"\\(.)", r"\1", part.strip())) for part in joined]
 
 
-def _cell(text: str) -> Markup:
+def _cell(text: str, stays: bool) -> Markup:
     number = re.match(r"[-+−]?[\d.]+(?:$|[ \[])|n/a$|< ?\.", text)
     kind = "number" if number else "short" if len(text) <= SHORT else "long"
-    return Markup('<td class="{}">{}</td>').format(kind, text)
+    return Markup('<td class="{}">{}</td>').format(f"{kind} stays" if stays else kind, text)
 
 
 def render(study: Study, items: Sequence[Item], findings: Sequence[Finding]) -> str:
@@ -151,7 +163,7 @@ def render(study: Study, items: Sequence[Item], findings: Sequence[Finding]) -> 
         ledger_record=next((item for item in items if item.name == "claims"), None),
         groups=_groups(findings, letters),
         bars={paper: words.counts(f for f in findings if f.claim.paper == paper) for paper in ("B", "A")},
-        verdicts=[(verdict, words.VERDICTS_ZH[verdict], verdict.split()[0]) for verdict in VERDICTS],
+        outcomes=[(outcome, chinese, KINDS[outcome]) for outcome, chinese in words.OUTCOMES_ZH.items()],
         story={language: words.story(findings, language) for language in ("en", "zh")},
         missing=[(name, command(study, name)) for name in REGISTRY if name not in built],
     )
@@ -159,7 +171,6 @@ def render(study: Study, items: Sequence[Item], findings: Sequence[Finding]) -> 
 
 def _groups(findings: Sequence[Finding], letters: dict) -> list[dict]:
     """Every claim with its statements and what we would say about it."""
-    states = dict(zip(words.STATES, ("supported", "mixed", "contradicted", "inconclusive", "not"), strict=True))
     found = []
     for (name, members), english, chinese in zip(
         words.by_group(findings).items(), letters["en"], letters["zh"], strict=True
@@ -167,11 +178,10 @@ def _groups(findings: Sequence[Finding], letters: dict) -> list[dict]:
         state = words.state(members)
         found.append({
             "id": name, "title": english[1], "title_zh": chinese[1], "advice": english[3], "advice_zh": chinese[3],
-            "state": words.STATES_SAID[state], "kind": states[state],
+            "state": words.STATES_SAID[state], "kind": STATES[state], "said": english[2], "said_zh": chinese[2],
             "rows": [{"id": f.claim.id, "place": f.claim.place, "en": words.sentence(f.claim), "zh": words.sentence(f.claim, "zh"),
                       "measured": words.measured(f), "rule": f"{f.claim.rule} {words.threshold(f.claim)}", "n": f.n,
-                      "verdict": f.verdict, "verdict_zh": words.VERDICTS_ZH[f.verdict], "kind": f.verdict.split()[0],
-                      "reason": f.reason, "said": said}
-                     for f, said in zip(members, english[2], strict=True)],
+                      "outcome": words.outcome(f), "outcome_zh": words.OUTCOMES_ZH[words.outcome(f)],
+                      "kind": KINDS[words.outcome(f)], "reason": f.reason, "reason_zh": words.reason(f, "zh")} for f in members],
         })  # fmt: skip
     return found

@@ -77,7 +77,16 @@ def test_every_exhibit_is_there_once_and_can_be_found_from_the_contents(built, p
     contents = text[text.index("<nav") : text.index("</nav>")]
     for name in names - {"claims"}:
         assert f'href="#{name}"' in contents, name
+    assert '<a href="#x_claims">x_claims' not in contents, "every entry has a caption"
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+
+
+def test_the_summary_comes_first_and_nothing_long_stands_open(built, page):
+    text = built[1]
+    assert text.index('id="summary"') < text.index("<nav") < text.index('id="ledger"')
+    assert all("open" not in facts for tag, facts in page.tags if tag == "details")
+    script = text[text.index("<script>") :]
+    assert "beforeprint" in script and 'getElementById("contents").open = matchMedia' in script
 
 
 def test_captions_commands_notebooks_and_provenance_stand_with_the_exhibits(built):
@@ -111,6 +120,13 @@ def test_a_table_is_read_back_as_it_was_written(cell):
     written = tables.to_markdown(pd.DataFrame({"a|b": [cell, "1"], "c": ["x", cell]}), "Caption.", "表")
     rows = [report.cells(line) for line in written.splitlines() if line.startswith("|")]
     assert rows == [["a|b", "c"], ["---", "---"], [cell, "x"], ["1", cell]]
+
+
+def test_the_column_that_says_whose_a_row_is_stays_in_sight():
+    frame = pd.DataFrame({"train_on": ["ctrip"], "model": ["Bi-LSTM"], "f1": ["0.5"]})
+    for shown, stays in ((frame, "Bi-LSTM"), (frame.drop(columns="model"), "ctrip")):
+        page = report.table(tables.to_markdown(shown, "C.", "表"))
+        assert re.findall(r'<td class="\w+ stays">([^<]+)', page) == [stays] and page.count('<th class="stays">') == 1
 
 
 def test_no_cell_acts_as_markup():

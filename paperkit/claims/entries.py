@@ -21,6 +21,8 @@ UNITS = ("points", "share", "loss", "logits", "steps", "models")
 FAMILIES = ("ledger", "none")
 """Claims of the ledger share Holm's correction; a claim without a p value belongs to none."""
 LANGUAGES = ("en", "zh")
+NAMED = re.compile(r"\{(\w+)\}")
+"""A statement whose threshold a title names."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Group:
 
     id: str
     title: dict[str, str]
+    """The claim in a line; ``{B5a}`` stands for the threshold of its statement B5a, with the unit."""
     advice: dict[str, str]
     """What we would tell the authors about it, whatever the verdict."""
 
@@ -98,6 +101,10 @@ def load(path: Path) -> tuple[dict[str, Group], tuple[Claim, ...]]:
         raise InputError(f"{path.name}: {', '.join(twice)} is there more than once")
     if empty := [name for name in parents if name not in {entry.group for entry in entries}]:
         raise InputError(f"{path.name}: the group {', '.join(empty)} has no claim")
+    for name, group in parents.items():
+        named = {part for language in LANGUAGES for part in NAMED.findall(group.title[language])}
+        if unknown := sorted(named - {entry.id for entry in entries if entry.group == name}):
+            raise InputError(f"{path.name}, group {name}, title: {{{unknown[0]}}} is no statement of it")
     return parents, tuple(entries)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from paperkit.claims.entries import Claim, claims
-from paperkit.claims.measure import MEASURES, Evidence, NotTestableError, Sample, p_value
+from paperkit.claims.measure import MEASURES, Evidence, NotRunError, NotTestableError, Sample, p_value
 from paperkit.evaluate import statistics
 from paperkit.store import canonical
 
@@ -50,6 +50,8 @@ class Finding:
     reason: str = ""
     remark: str = ""
     """What a verdict alone would hide."""
+    missing: bool = False
+    """Whether it cannot be tested only because what would measure it was not run yet."""
     sample: Sample | None = None
 
 
@@ -59,7 +61,7 @@ def measured(claim: Claim, evidence: Evidence) -> Finding:
     try:
         sample = MEASURES[claim.measurement["name"]](evidence, **arguments)
     except NotTestableError as error:
-        return Finding(claim, verdict=NOT_TESTABLE, reason=str(error))
+        return Finding(claim, verdict=NOT_TESTABLE, reason=str(error), missing=isinstance(error, NotRunError))
     return _described(Finding(claim, sample.corpus, sample=sample), sample)
 
 

@@ -21,12 +21,20 @@ METRICS_B = ("accuracy", "f1", "recall", "specificity")
 BASES = ("Baseline", "UDA", "UDA+ESimCSE")
 ATTACKS = ("FGM", "PGD")
 LEAST_TREATMENT = 0.01
+LEAST_FOR_EXTREMES = 3
+"""Of seeds: the extremes of several effects have no interval from fewer, as that of two is wider than any accuracy."""
+SHARES = ("accuracy", "f1_macro", "manual_accuracy", "tail_f1", "sibling_confusion")
+"""Metrics whose differences are told in points."""
 FIRST_CORPORA = ("newswire", "reuters21578", "reuters21578-alphabetical", "r8", "r52")
 """What stands for paper A's first corpus; any other takes the place of its business data."""
 
 
 class NotTestableError(Exception):
     """What a claim needs is not here; the message says what, and how to make it."""
+
+
+class NotRunError(NotTestableError):
+    """What a claim needs was not computed yet: an exhibit writes it, and these data may well decide the claim."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class Evidence:
                 raise NotTestableError(f"{exhibit} has no runs to show on these data")
             if self.makeable is not None and exhibit not in self.makeable:
                 raise NotTestableError(f"needs {name}, which no exhibit of this version writes")
-            raise NotTestableError(f"needs {name}, which `make {exhibit}` writes")
+            raise NotRunError(f"needs {name}, which `make {exhibit}` writes")
         table = pd.read_csv(file, encoding="utf-8")
         if "seed" in table:  # reference rows have none
             table = table[table.seed.notna()].astype({"seed": int})
@@ -151,8 +159,9 @@ def _as_filed(values: pd.Series) -> np.ndarray:
     return values.to_numpy(dtype=float).round(9)
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
+def _signed(value: float, metric: str) -> str:
+    """A difference of a metric, in points where the metric is a share."""
+    return _points(value) if metric in SHARES else f"{value:+.3f}".replace("-", "−")
 
 
 def _points(value: float) -> str:
@@ -224,8 +233,8 @@ def platform_level(evidence: Evidence, exhibit: str, metric: str) -> Sample:
     detail = ""
     if wide.shape[1] > 1:
         means = wide.mean()
-        detail = f"mean of {len(means)} pairs of platforms, {means.min():.3f} ({means.idxmin()}) to {means.max():.3f} " \
-                 f"({means.idxmax()})"  # fmt: skip
+        detail = f"mean of {len(means)} pairs of platforms, {100 * means.min():.1f} ({means.idxmin()}) to " \
+                 f"{100 * means.max():.1f} ({means.idxmax()}) %"  # fmt: skip
     return _sample(wide.mean(axis=1), evidence.runs(exhibit, ()), detail)
 
 
@@ -272,7 +281,7 @@ def gain(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Sequence
         low, high = rows[at].min(), rows[at].max()
         wide = _table(rows[rows[at] == low], metric, names)
         smallest = sum(wide[model] - wide[rival] for model, rival in pairs) / len(pairs)
-        beside = [f"at {at} {high:g}; at {low:g} it is {_signed(smallest.mean())}"]
+        beside = [f"at {at} {high:g}; at {low:g} it is {_signed(smallest.mean(), metric)}"]
         rows = rows[rows[at] == high]
     wide = _table(rows, metric, names)
     if differs:
@@ -283,8 +292,9 @@ def gain(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Sequence
                                        "on these data there is next to nothing to compare")  # fmt: skip
     gains = pd.DataFrame({f"{model} − {rival}": wide[model] - wide[rival] for model, rival in pairs})
     means = gains.mean()
-    each = [f"{name} {_signed(value)}" for name, value in means.items()] if len(means) > 1 else []
-    return _sample(gains.mean(axis=1), rows, "; ".join(beside + each))
+    each = [f"{name} {_signed(value, metric)}" for name, value in means.items()] if len(means) > 1 else []
+    unit = "in points: " if metric in SHARES and beside + each else ""
+    return _sample(gains.mean(axis=1), rows, unit + "; ".join(beside + each))
 
 
 @measure
@@ -315,7 +325,8 @@ def gain_beyond_first(evidence: Evidence, exhibit: str, metric: str, model: str,
 def both_signs(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Sequence[str]]) -> Sample:
     """Whether effects of both signs occur: the smaller one of the largest effect and of minus the smallest.
 
-    Each effect is a pair on a corpus; its interval has the level 1 − .05 / number of effects (Bonferroni).
+    Each effect is a pair on a corpus; its interval has the level 1 − .05 / number of effects (Bonferroni), and there is none
+    from fewer than three seeds.
     """
     rows = evidence.runs(exhibit, (metric,))
     effects = {}
@@ -325,7 +336,7 @@ def both_signs(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Se
     n = min(len(values) for values in effects.values())
     means = {name: float(values.mean()) for name, values in effects.items()}
     bounds = np.full((len(effects), 2), np.nan)
-    if n >= 2:
+    if n >= LEAST_FOR_EXTREMES:
         for i, values in enumerate(effects.values()):
             half = stats.t.ppf(1 - 0.025 / len(effects), len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
             bounds[i] = values.mean() - half, values.mean() + half

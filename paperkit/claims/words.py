@@ -1,23 +1,23 @@
 """The ledger in plain words, in both languages. Every number comes from a finding; none is typed here."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from paperkit.claims.entries import Claim, groups
-from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, NOT_TESTABLE, SUPPORTED, VERDICTS, Finding
+from paperkit.claims.entries import NAMED, Claim, claims, groups
+from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, MIN_SEEDS, NOT_TESTABLE, SUPPORTED, VERDICTS, Finding
 
 VERDICTS_ZH = dict(zip(VERDICTS, ("得到支持", "被否定", "尚无定论", "此处无法检验"), strict=True))
-UNITS = {"points": ("points", "个百分点"), "share": ("", ""), "loss": ("", ""), "logits": ("logits", "logits"),
+NOT_RUN = "not run yet"
+"""What readers are told of a claim that is not testable only because its exhibit is not made yet."""
+OUTCOMES_ZH = VERDICTS_ZH | {NOT_RUN: "尚未运行"}
+OUTCOMES = tuple(OUTCOMES_ZH)
+HEADLINES = ("B5a", "B5b", "B1a", "B1e", "A1a", "A1c", "A2a", "A2c")
+"""Statements by which a reader knows each paper: the numbers that a summary begins with."""
+UNITS = {"points": ("points", "个百分点"), "share": ("%", "%"), "loss": ("", ""), "logits": ("logits", "logits"),
          "steps": ("steps", "步"), "models": ("models", "个模型")}  # fmt: skip
-RULES_ZH = {
-    "more than": "大于",
-    "less than": "小于",
-    "at least": "不小于",
-    "at most": "不大于",
-    "differs from": "不等于",
-}
 
 
 def number(value: float, unit: str) -> str:
@@ -26,7 +26,7 @@ def number(value: float, unit: str) -> str:
         return "n/a"
     shown = {
         "points": f"{100 * value:+.1f}",
-        "share": f"{value:.3f}",
+        "share": f"{100 * value:.1f}",
         "steps": f"{value:+.0f}",
         "models": f"{value:.1f}",
     }
@@ -40,10 +40,15 @@ def threshold(claim: Claim, language: str = "en") -> str:
         return f"{100 * value:g} %" if language == "en" else f"{100 * value:g}%"
     text = f"{100 * value if claim.unit == 'points' else value:g}"
     name = UNITS[claim.unit][language == "zh"]
-    joint = " " if language == "en" or name[:1].isascii() else ""
     if claim.unit == "models" or not value or not name:
         return text
-    return text + joint + name
+    return f"{text} {name}"
+
+
+def title(name: str, language: str = "en") -> str:
+    """A claim in a line, the thresholds of its statements filled in: ``"{B5a}"`` is that of B5a."""
+    limits = {claim.id: threshold(claim, language) for claim in claims()}
+    return NAMED.sub(lambda found: limits[found[1]], groups()[name].title[language])
 
 
 def sentence(claim: Claim, language: str = "en") -> str:
@@ -59,21 +64,27 @@ def measured(finding: Finding, language: str = "en") -> str:
     text = number(finding.measured, unit)
     if not math.isnan(finding.low):
         text += f" [{number(finding.low, unit)}, {number(finding.high, unit)}]"
-    return f"{text} {UNITS[unit][language == 'zh']}".rstrip()
+    joint = "" if language == "zh" and unit == "share" else " "
+    return f"{text}{joint}{UNITS[unit][language == 'zh']}".rstrip()
+
+
+def outcome(finding: Finding) -> str:
+    """The verdict, or that the runs which it needs were not made yet."""
+    return NOT_RUN if finding.missing else finding.verdict
 
 
 def readable(findings: Sequence[Finding]) -> pd.DataFrame:
     """The ledger as people read it."""
     rows = [{"id": f.claim.id, "claim": sentence(f.claim), "论断": sentence(f.claim, "zh"), "measured": measured(f),
-             "rule": f"{f.claim.rule} {threshold(f.claim)}", "n": str(f.n), "verdict": f"{f.verdict} {VERDICTS_ZH[f.verdict]}",
+             "rule": f"{f.claim.rule} {threshold(f.claim)}", "n": str(f.n), "verdict": f"{outcome(f)} {OUTCOMES_ZH[outcome(f)]}",
              "reason": f.reason} for f in findings]  # fmt: skip
     return pd.DataFrame(rows, columns=["id", "claim", "论断", "measured", "rule", "n", "verdict", "reason"])
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, int]:
-    """How many findings have each verdict, in the order of the verdicts."""
-    said = [f.verdict for f in findings]
-    return {verdict: said.count(verdict) for verdict in VERDICTS}
+    """How many findings have each outcome, in the order of the outcomes."""
+    said = [outcome(f) for f in findings]
+    return {name: said.count(name) for name in OUTCOMES}
 
 
 def by_group(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
@@ -84,30 +95,79 @@ def by_group(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     return {name: members for name, members in found.items() if members}
 
 
-STATES = ("holds", "mixed", "fails", "open", "untestable")
 STATES_SAID = {
     "holds": ("Every part that could be decided holds", "可判定的部分均成立"),
+    "against": (
+        "Holds, but the difference is to the disadvantage of the paper's model",
+        "成立，但差异不利于论文的模型",
+    ),
     "mixed": ("Some parts hold and some do not", "部分成立、部分不成立"),
     "fails": ("Every part that could be decided fails", "可判定的部分均不成立"),
     "open": ("Not decided by these runs", "现有运行尚无定论"),
+    "unrun": ("Not run yet", "尚未运行"),
     "untestable": ("Not testable on these data", "这些数据无法检验"),
 }
 
 
 def state(members: Iterable[Finding]) -> str:
-    """What becomes of a claim as a whole, by the verdicts of its parts."""
-    said = {f.verdict for f in members}
+    """What becomes of a claim as a whole, by the outcomes of its parts."""
+    members = list(members)
+    said = {outcome(f) for f in members}
     if {SUPPORTED, CONTRADICTED} <= said:
         return "mixed"
     if SUPPORTED in said:
-        return "holds"
+        return "against" if all(f.remark for f in members if f.verdict == SUPPORTED) else "holds"
     if CONTRADICTED in said:
         return "fails"
-    return "open" if INCONCLUSIVE in said else "untestable"
+    if INCONCLUSIVE in said:
+        return "open"
+    return "unrun" if NOT_RUN in said else "untestable"
+
+
+def possible(findings: Iterable[Finding], language: str = "en") -> str:
+    """How far the seeds allow verdicts at all."""
+    zh = language == "zh"
+    seeds = [f.n for f in findings if f.n]
+    enough = sum(n >= MIN_SEEDS for n in seeds)
+    counted = sorted({n for n in seeds if not enough or (n < MIN_SEEDS) == (enough < len(seeds))})
+    said = (" 或 " if zh else " or ").join(map(str, counted))
+    if not seeds:
+        return "尚无测量结果。" if zh else "Nothing is measured yet."
+    texts = _POSSIBLE["none" if not enough else "some" if enough < len(seeds) else "all"]
+    return texts[zh].format(said=said, least=MIN_SEEDS, enough=enough, measured=len(seeds))
+
+
+_POSSIBLE = {
+    "none": ("Too few seeds for verdicts: {said} per model, {least} are needed.",
+             "种子太少，无法判定：每个模型 {said} 个，至少需要 {least} 个。"),
+    "some": ("{enough} of {measured} statements measured can have a verdict; the others rest on {said} seeds per model, "
+             "{least} are needed.",
+             "已测量的 {measured} 条陈述中，{enough} 条的种子数足以判定；其余每个模型只有 {said} 个种子，至少需要 {least} 个。"),
+    "all": ("All {measured} statements measured have seeds enough for a verdict: {said} per model, {least} are needed.",
+            "已测量的 {measured} 条陈述的种子数都足以判定：每个模型 {said} 个，至少需要 {least} 个。"),
+}  # fmt: skip
+
+
+def headlines(findings: Iterable[Finding], language: str = "en") -> list[str]:
+    """What was measured for the best-known statements, in the order of the findings."""
+    zh, found = language == "zh", []
+    for f in findings:
+        if f.claim.id in HEADLINES:
+            values = {"claim": sentence(f.claim, language), "measured": measured(f, language), "id": f.claim.id,
+                      "n": _seeds(f.n, zh), "corpus": f.corpus, "said": OUTCOMES_ZH[outcome(f)] if zh else outcome(f)}  # fmt: skip
+            found.append(_HEADLINE[f.n > 0][zh].format(**values))
+    return found
+
+
+_HEADLINE = {
+    True: ("{claim} Measured: {measured} over {n} on {corpus} ({id}, {said}).",
+           "{claim}实测 {measured}（{id}，{corpus}，{n}，{said}）。"),
+    False: ("{claim} Not measured ({id}, {said}).", "{claim}未测量（{id}，{said}）。"),
+}  # fmt: skip
 
 
 def story(findings: Sequence[Finding], language: str = "en") -> dict[str, list[str]]:
-    """The whole ledger in a few sentences per paper."""
+    """The whole ledger in a few sentences per paper: how far verdicts are possible, what was measured, what became of it."""
     zh = language == "zh"
     told: dict[str, list[str]] = {}
     for paper in ("B", "A"):
@@ -115,30 +175,33 @@ def story(findings: Sequence[Finding], language: str = "en") -> dict[str, list[s
         if not mine:
             continue
         count = counts(mine)
-        names = {v: VERDICTS_ZH[v] if zh else v for v in VERDICTS}
-        listed = [f"{n} {names[v]}" for v, n in count.items() if n]
+        listed = [f"{n} 条{OUTCOMES_ZH[name]}" if zh else f"{n} {name}" for name, n in count.items() if n]
+        lines = [possible(mine, language), *headlines(mine, language)]
         said = by_group(mine)
         if zh:
-            lines = [f"论文 {paper} 的 {len(said)} 项论断包含 {len(mine)} 条可判定的陈述：{'，'.join(listed)}。"]
+            lines.append(f"论文 {paper} 的 {len(said)} 项论断共 {len(mine)} 条陈述：{'，'.join(listed)}。")
         else:
-            lines = [f"The {len(said)} claims of paper {paper} make {len(mine)} statements: {', '.join(listed)}."]
-        for kind in STATES:
+            lines.append(f"The {len(said)} claims of paper {paper} make {len(mine)} statements: {', '.join(listed)}.")
+        for kind, headings in STATES_SAID.items():
             chosen = [name for name, members in said.items() if state(members) == kind]
             if chosen:
-                title = STATES_SAID[kind][zh]
-                items = [f"{name} {groups()[name].title[language]}{_remark(said[name], zh)}" for name in chosen]
-                lines.append(f"{title}：{'；'.join(items)}。" if zh else f"{title}: {'; '.join(items)}.")
+                remarks = {name: _remark(said[name], zh) if kind != "against" else "" for name in chosen}
+                items = [f"{name} {title(name, language)}{remarks[name]}" for name in chosen]
+                lines.append(f"{headings[zh]}：{'；'.join(items)}。" if zh else f"{headings[zh]}: {'; '.join(items)}.")
         told[paper] = lines
     return told
+
+
+def _seeds(n: int, zh: bool) -> str:
+    return f"{n} 个种子" if zh else f"{n} seed{'s' * (n != 1)}"
 
 
 def said_of(finding: Finding, language: str = "en") -> str:
     """One statement and what became of it, in a sentence or two."""
     claim, zh = finding.claim, language == "zh"
-    values = {"claim": sentence(claim, language), "measured": measured(finding, language), "n": finding.n,
-              "reason": finding.reason, "corpus": finding.corpus}  # fmt: skip
-    text = _SAID[finding.verdict][zh].format(**values)
-    return text + _remark([finding], zh)
+    values = {"claim": sentence(claim, language), "measured": measured(finding, language), "n": _seeds(finding.n, zh),
+              "reason": reason(finding, language), "corpus": finding.corpus}  # fmt: skip
+    return _SAID[finding.verdict][zh].format(**values, remark=_remark([finding], zh))
 
 
 def _remark(members: Sequence[Finding], zh: bool) -> str:
@@ -148,27 +211,79 @@ def _remark(members: Sequence[Finding], zh: bool) -> str:
 
 
 _SAID = {
-    SUPPORTED: ("{claim} This holds here: {measured} over {n} seeds on {corpus}.",
-                "{claim}此处成立：{measured}（{n} 个种子，{corpus}）。"),
-    CONTRADICTED: ("{claim} This does not hold here: {measured} over {n} seeds on {corpus}.",
-                   "{claim}此处不成立：{measured}（{n} 个种子，{corpus}）。"),
+    SUPPORTED: ("{claim} This holds here: {measured} over {n} on {corpus}{remark}.",
+                "{claim}此处成立：{measured}（{n}，{corpus}）{remark}。"),
+    CONTRADICTED: ("{claim} This does not hold here: {measured} over {n} on {corpus}.",
+                   "{claim}此处不成立：{measured}（{n}，{corpus}）。"),
     INCONCLUSIVE: ("{claim} Our runs on {corpus} leave this open: {measured}; {reason}.",
-                   "{claim}我们的运行尚不能定论：{measured}（{n} 个种子，{corpus}）。"),
+                   "{claim}我们的运行尚不能定论：{measured}（{n}，{corpus}）；{reason}。"),
     NOT_TESTABLE: ("{claim} We could not test this: {reason}.", "{claim}此处无法检验：{reason}。"),
 }  # fmt: skip
 
 
 def letter(findings: Sequence[Finding], language: str = "en") -> list[tuple[str, str, list[str], str]]:
-    """What we would tell the authors: (claim, its title, what became of each statement, our advice)."""
-    return [(name, groups()[name].title[language], [said_of(f, language) for f in members], groups()[name].advice[language])
-            for name, members in by_group(findings).items()]  # fmt: skip
+    """What we would tell the authors: (claim, its title, what became of each statement, our advice).
+
+    Of what was not run yet there is nothing to tell; one line says so.
+    """
+    found = []
+    for name, members in by_group(findings).items():
+        said = [said_of(f, language) for f in members if not f.missing] + _unrun(members, language)
+        found.append((name, title(name, language), said, groups()[name].advice[language]))
+    return found
+
+
+def _unrun(members: Sequence[Finding], language: str) -> list[str]:
+    missing = [f for f in members if f.missing]
+    if not missing:
+        return []
+    names, reasons = [f.claim.id for f in missing], dict.fromkeys(reason(f, language) for f in missing)
+    if language == "zh":
+        return [f"尚未运行：{'、'.join(names)}（{'；'.join(reasons)}）。"]
+    return [f"Not run yet: {', '.join(names)} ({'; '.join(reasons)})."]
+
+
+def reason(finding: Finding, language: str = "en") -> str:
+    """Why the outcome is what it is; in Chinese what of it is of a fixed kind, or all of it in English where nothing is."""
+    parts = finding.reason.split("; ")
+    if language == "en":
+        return finding.reason
+    found = [
+        match.expand(chinese)
+        for part in parts
+        for english, chinese in _REASONS_ZH.items()
+        if (match := re.fullmatch(english, part))
+    ]
+    return "；".join(found) or finding.reason
+
+
+_REASONS_ZH = {
+    r"\d+ seeds?, a verdict needs (\d+)": r"判定至少需要 \1 个种子",
+    r"with this spread about ([\d,]+) seeds would decide it": r"按此离散程度约 \1 个种子可以定论",
+    r"with this spread more than ([\d,]+) seeds would be needed to decide it": r"按此离散程度需要 \1 个以上的种子才能定论",
+    r"the interval holds the threshold": "区间包含阈值",
+    r"the interval excludes the threshold, but not after Holm's correction over (\d+) tests \(p = (.+)\)":
+        r"区间不含阈值，但对 \1 项检验做 Holm 校正后不显著（p = \2）",
+    r"needs (\S+), which `make (\w+)` writes": r"需要 \1，由 `make \2` 生成",
+    r"needs (\S+), which no exhibit of this version writes": r"需要 \1，本版本没有哪一项生成它",
+    r"(\w+) has no runs to show on these data": r"\1 在这些数据上没有运行可展示",
+    r"(\S+) has no column (.+)": r"\1 没有 \2 列",
+    r"(\w+) is not defined on these data for (.+)": r"\1 在这些数据上对 \2 没有定义",
+    r"(\w+) is ([\d,]+) for '(.+)' and ([\d,]+) for '(.+)': on these data there is next to nothing to compare":
+        r"\1 在“\3”中为 \2，在“\5”中为 \4：这些数据上几乎没有可比较的差别",
+    r"these data come from one platform, so there is no other one to test on": "这些数据只来自一个平台，没有其他平台可供测试",
+    r"these data have no runs on the paper's first corpus": "这些数据没有论文第一个语料上的运行",
+    r"these data have no runs on the paper's second corpus": "这些数据没有论文第二个语料上的运行",
+    r"(.+): 0/0 on every pair of platforms": r"\1 在每一对平台上均为 0/0",
+    r"there is no run of (.+)": r"没有 \1 的运行",
+}  # fmt: skip
 
 
 def plain(findings: Sequence[Finding]) -> str:
     """The ledger for a terminal: a line per statement, and the counts."""
     width = max(len(f.claim.short) for f in findings)
-    lines = [f"{f.claim.id:6s} {f.verdict:18s} {f.claim.short:{width}s}  {measured(f)}" for f in findings]
+    lines = [f"{f.claim.id:6s} {outcome(f):18s} {f.claim.short:{width}s}  {measured(f)}" for f in findings]
     for paper in ("B", "A"):
-        listed = (f"{n} {verdict}" for verdict, n in counts(f for f in findings if f.claim.paper == paper).items())
+        listed = (f"{n} {name}" for name, n in counts(f for f in findings if f.claim.paper == paper).items() if n)
         lines.append(f"Paper {paper}: {', '.join(listed)}")
     return "\n".join(lines)

@@ -161,7 +161,7 @@ def _draw(findings: Sequence[Finding]) -> Figure:
         axis.grid(axis="x")
         axis.grid(visible=False, axis="y")
         name = UNITS[unit] if UNITS[unit][0] else (unit, {"loss": "损失"}[unit])
-        axis.set_xlabel(label(f"paper {paper}: beyond the threshold, {name[0]} →", f"论文{paper}：超出阈值，{name[1]}", "  "),
+        axis.set_xlabel(label(f"paper {paper}: beyond the threshold, {name[0]} →", f"论文 {paper}：超出阈值，{name[1]}", "  "),
                         fontsize=7)  # fmt: skip
     handles = [Line2D([], [], color=color, marker=marker, lw=1.2, ms=4, label=label(verdict, VERDICTS_ZH[verdict], " "))
                for verdict, (color, marker) in LOOKS.items()]  # fmt: skip

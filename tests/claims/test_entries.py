@@ -8,7 +8,7 @@ import yaml
 
 from paperkit.claims import claims, groups
 from paperkit.claims.entries import FILE, LANGUAGES, load
-from paperkit.claims.words import sentence, threshold
+from paperkit.claims.words import sentence, threshold, title
 from paperkit.errors import InputError
 
 PARTS = {
@@ -55,9 +55,25 @@ def test_every_entry_speaks_both_languages_and_types_no_number_of_the_paper():
             assert threshold(claim, language) in sentence(claim, language) or not claim.threshold
 
 
+def test_chinese_keeps_its_distance_from_latin_letters_and_digits():
+    """One space between them, everywhere; signs such as % and brackets stand without."""
+    said = [claim.sentence["zh"] for claim in claims()] + [sentence(claim, "zh") for claim in claims()]
+    said += [title(name, "zh") for name in groups()] + [group.advice["zh"] for group in groups().values()]
+    touching = re.compile("[\u4e00-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u4e00-\u9fff]")
+    assert [text for text in said if touching.search(text)] == []
+
+
+def test_the_title_of_a_claim_names_the_numbers_of_its_statements():
+    assert title("B5") == "95 % accuracy on the same and 93 % on another platform"
+    assert "8 points" in title("A1") and "98 %" in title("A1") and "10 个百分点" in title("A2", "zh")
+    assert not [name for name in groups() for language in LANGUAGES if "{" in title(name, language)]
+
+
 def test_thresholds_read_as_the_papers_print_them():
     said = {claim.id: (threshold(claim), threshold(claim, "zh")) for claim in claims()}
-    assert said["A1b"] == ("8 points", "8个百分点") and said["A3a"][0] == "15 points" and said["A10"][0] == "0.5 points"
+    assert (
+        said["A1b"] == ("8 points", "8 个百分点") and said["A3a"][0] == "15 points" and said["A10"][0] == "0.5 points"
+    )
     assert said["A1c"] == ("98 %", "98%") and said["B5a"][0] == "95 %" and said["A9a1"] == ("4", "4")
 
 
@@ -87,6 +103,10 @@ def test_thresholds_read_as_the_papers_print_them():
         (lambda t: t["claims"][0]["measurement"].pop("rival"), "measurement: platform_gain needs rival"),
         (lambda t: t["claims"].append(7), "claims.yml, claim 80: found 7, expected keys, not empty"),
         (lambda t: t["groups"].update(A14=t["groups"]["A13"]), "claims.yml: the group A14 has no claim"),
+        (
+            lambda t: t["groups"]["B5"]["title"].update(zh="{B1a}"),
+            "claims.yml, group B5, title: {B1a} is no statement of it",
+        ),
         (lambda t: t["groups"]["B1"].pop("advice"), "claims.yml, group B1: lacks the key advice"),
     ],
 )

@@ -128,8 +128,9 @@ def test_the_number_of_seeds_grows_as_the_effect_shrinks(tmp_path):
 def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path):
     (found,) = ledger(Evidence(tmp_path), [entry(1)])
     assert (found.verdict, found.reason) == (NOT_TESTABLE, "needs x_1_runs.csv, which `make x_1` writes")
+    assert found.missing
     (found,) = ledger(Evidence(tmp_path, ["b_table_3"]), [entry(1)])
-    assert found.reason == "needs x_1_runs.csv, which no exhibit of this version writes"
+    assert found.reason == "needs x_1_runs.csv, which no exhibit of this version writes" and not found.missing
     put(tmp_path, 1, [0.5] * 5)
     for changed, reason in (
         ({"metric": "f1_macro"}, "x_1_runs.csv has no column f1_macro"),
@@ -138,7 +139,7 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path):
     ):
         (found,) = ledger(Evidence(tmp_path), [entry(1, **changed)])
         assert (found.verdict, found.reason) == (NOT_TESTABLE, reason)
-        assert math.isnan(found.measured) and found.n == 0
+        assert math.isnan(found.measured) and found.n == 0 and not found.missing
 
 
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)

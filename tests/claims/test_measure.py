@@ -8,7 +8,7 @@ import pytest
 
 from paperkit.claims import Evidence, claims, ledger
 from paperkit.claims.ledger import NOT_TESTABLE
-from paperkit.claims.measure import MEASURES, NotTestableError
+from paperkit.claims.measure import MEASURES, SHARES, NotTestableError
 from paperkit.papers import paper_a, relatives
 
 SEEDS = range(6)
@@ -53,10 +53,11 @@ def everything(tmp_path):
     write(
         tmp_path, "a_fig_3_runs", [row(("spread",), corpus=c, model=m, seed=s) for c, m, s in product(both, TEN, SEEDS)]
     )
+    sup = ("sup_step_sd", "sup_steps_to_half", "sup_halved")
     for number, corpus in ((4, "newswire"), (5, "tickets")):
-        columns = ("sup_step_sd", "sup_steps_to_half", "sup_halved")
-        write(tmp_path, f"a_fig_{number}_runs", [row(columns, corpus=corpus, model=m, seed=s)
-                                                 for m, s in product(TEN, SEEDS)])  # fmt: skip
+        write(
+            tmp_path, f"a_fig_{number}_runs", [row(sup, corpus=corpus, model=m, seed=s) for m, s in product(TEN, SEEDS)]
+        )
     write(tmp_path, "x_uda_family_runs", [row(("accuracy", "tail_f1"), corpus="tickets", model=m, seed=s)
                                           for m, s in product(FAMILY, SEEDS)])  # fmt: skip
     write(tmp_path, "x_equal_budget_runs", [row(("accuracy",), corpus=c, model=m, seed=s)
@@ -179,6 +180,27 @@ def test_both_signs(tmp_path, effects, verdict):
     assert found.verdict == verdict
 
 
+def test_two_seeds_bound_no_extremes(tmp_path):
+    """At Bonferroni's level their intervals are wider than any difference of accuracies can be."""
+    for seeds in (2, 3):
+        rows = [{"corpus": c, "model": m, "seed": s, "accuracy": 0.5 + 0.02 * s * i}
+                for c in ("newswire", "tickets") for i, m in enumerate(("Baseline", "Baseline+FGM", "Baseline+PGD"))
+                for s in range(seeds)]  # fmt: skip
+        write(tmp_path, "a_table_3_runs", rows)
+        (found,) = ledger(Evidence(tmp_path), [claim for claim in claims() if claim.id == "A4a"])
+        assert found.n == seeds and not np.isnan(found.measured)
+        assert np.isnan([found.low, found.high]).all() == (seeds == 2)
+        assert found.verdict == "inconclusive"
+
+
+def test_what_is_told_beside_a_claim_has_the_unit_of_the_claim():
+    """A metric is told in points where its claim is."""
+    for claim in claims():
+        m = claim.measurement
+        if m["name"] == "gain":
+            assert (claim.unit == "points") == (m["metric"] in SHARES), claim.id
+
+
 def test_the_attack_counted_is_the_one_not_trained_with(tmp_path):
     rows = [{"corpus": "tickets", "model": m, "attack": k, "epsilon": e, "seed": s, "sa": 0.5,
              "ra": 0.6 if (m.endswith("+FGM") and k == "pgd") else 0.4}
@@ -231,7 +253,7 @@ def test_mixed_up_branches_are_judged_where_most_are_and_the_rest_is_said_beside
     write(tmp_path, "x_runs", rows)
     asked = {"exhibit": "x", "metric": "accuracy", "pairs": [["Baseline+FGM", "Baseline"]], "at": "branches"}
     sample = measured(tmp_path, "gain", **asked)
-    assert np.allclose(sample.values, 0.03) and sample.detail == "at branches 0.5; at 0 it is −0.010"
+    assert np.allclose(sample.values, 0.03) and sample.detail == "in points: at branches 0.5; at 0 it is −1.0"
     write(tmp_path, "x_runs", [row for row in rows if row["branches"]])
     with pytest.raises(NotTestableError, match="branches takes one value only"):
         measured(tmp_path, "gain", **asked)
