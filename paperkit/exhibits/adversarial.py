@@ -309,15 +309,19 @@ def curves(study: Study, source: Source) -> Content:
     corpus, numbers = source.load().name, []
     per_seed = {(model, run.spec.seed): {"data": study.name, "corpus": corpus, "model": model, "seed": run.spec.seed}
                 for model, runs in every.items() for run in runs}  # fmt: skip
-    figure, axes = plt.subplots(2, len(PANELS), figsize=(style.PAGE, 4.4), sharex=True)
-    for column, (term, names) in enumerate(PANELS.items()):
+    logs = [run.steps.iloc[:steps] for runs in every.values() for run in runs]
+    alike = all(np.allclose(log.sup, log.ce, atol=1e-4) for log in logs)  # no text was left out of L_sup
+    shown = {term: names for term, names in PANELS.items() if not (alike and term == "ce")}
+    figure, axes = plt.subplots(2, len(shown), figsize=(style.PAGE, 4.4), sharex=True, sharey="col")
+    for column, term in enumerate(PANELS):
         for model, runs in every.items():
             values = np.stack([run.steps[term].to_numpy()[:steps] for run in runs])
             smoothed = np.stack([smooth(each, window) for each in values])
             mean, look = smoothed.mean(axis=0), style.look(model)
             at = np.arange(1, steps + 1)
-            axes[1, column].plot(at, mean, color=look.color, ls=look.line, lw=1, label=model)
-            if model in NAMED:
+            if term in shown:
+                axes[1, column].plot(at, mean, color=look.color, ls=look.line, lw=1, label=model)
+            if term in shown and model in NAMED:
                 axes[0, column].plot(at, values[0], color=look.color, lw=0.5, alpha=0.25)
                 axes[0, column].plot(at, mean, color=look.color, ls=look.line)
                 if len(runs) > 1:
@@ -330,18 +334,29 @@ def curves(study: Study, source: Source) -> Content:
             for run, each in zip(runs, values, strict=True):
                 found = {"first": each[:window].mean(), "last": each[-window:].mean(), **steadiness(each)}
                 per_seed[model, run.spec.seed] |= {f"{term}_{name}": value for name, value in found.items()}
-        axes[0, column].set_title(label(*names))
-        axes[1, column].set_xlabel(label("optimizer step", "训练步数"))
-        for axis in axes[:, column]:
-            axis.set_ylim(bottom=0)
+    cut = []
+    for (above, below), names in zip(axes.T, shown.values(), strict=True):
+        above.set_title(label(*names))
+        below.set_xlabel(label("optimizer step", "训练步数"))
+        if above.dataLim.y0 <= above.dataLim.y1 / 2:
+            above.set_ylim(bottom=0)
+        else:
+            cut.append(names[0].replace("$L_{sup}$", "L_sup"))
     axes[0, 0].set_ylabel(label("five models, with raw steps", "五个模型与逐步损失"))
     axes[1, 0].set_ylabel(label("all ten", "全部十个模型"))
     figure.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     seeds = max(map(len, every.values()))
-    note = (f"{corpus}, {seeds} seed{'s' * (seeds > 1)}, {steps} steps. Lines: mean over seeds of the running mean of {window} "
-            "steps; bands: from the lowest to the highest seed; faint: every step of seed 0. The total losses have different "
+    note = (f"{corpus}, {seeds} seed{'s' * (seeds > 1)}, {steps} steps. Lines: mean over seeds"
+            + (f" of the running mean of {window} steps; " if window > 1 else "; ")
+            + "bands: from the lowest to the highest seed; faint: every step of seed 0. The total losses have different "
             "terms and cannot be compared, which is how the paper draws them.")  # fmt: skip
-    if study.profile.uda.tsa != "none":
+    if cut:
+        note += f" The vertical axis does not start at 0: {'; '.join(cut)}."
+    if alike:
+        note += (
+            " No text was left out of L_sup, so the cross-entropy of the same texts is the same and is not drawn again."
+        )
+    elif study.profile.uda.tsa != "none":
         note += (" TSA takes from L_sup the texts that are already right, so that of UDA stays up by design; the cross-entropy "
                  "counts all labelled texts of a step.")  # fmt: skip
     return Content(figure, [run for runs in every.values() for run in runs], per_seed=pd.DataFrame(list(per_seed.values())),

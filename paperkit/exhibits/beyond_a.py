@@ -4,6 +4,7 @@ other settings would do (05_adversarial)."""
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from paperkit.corpora.corpus import parents
 from paperkit.evaluate import statistics
@@ -121,7 +122,8 @@ def frequency(study: Study) -> Content:
         for place, model in enumerate(models):
             line, look = mine[mine.model == model], style.look(model)
             at = line.bin + (place - (len(models) - 1) / 2) * 0.8 / len(models)
-            axis.vlines(at, line.accuracy_low.clip(lower=0), line.accuracy_high.clip(upper=1), color=look.color, lw=1)
+            low, high = compare.bounds(line, "accuracy")
+            axis.vlines(at, low.clip(min=0), high.clip(max=1), color=look.color, lw=1)
             axis.plot(at, line.accuracy_mean, look.marker, color=look.color, label=model)
         bins = mine.drop_duplicates("bin")
         axis.set_xticks(
@@ -138,7 +140,7 @@ def frequency(study: Study) -> Content:
     axes[-1, 0].set_xlabel(label("labelled training texts of a class (in the corpus)", "类别的训练文本数"))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     note = (f"The classes that are tested, in up to {BINS} groups of about as many classes; n: test texts of the group. "
-            f"Bars: 95 % t intervals over {table.n_seeds.max()} seeds, cut at 0 and 1.")  # fmt: skip
+            f"{compare.drawn(table, cut=', cut at 0 and 1')}")  # fmt: skip
     return Content(figure, [run for found in every.values() for run in found], per_seed=rows, numbers=table, note=note)
 
 
@@ -176,29 +178,36 @@ def siblings(study: Study) -> Content:
                          "n_test": len(labels), **dict(zip(RELATIONS, shares, strict=True))})  # fmt: skip
     rows = pd.DataFrame(rows)
     table = summarise(rows, ["corpus", "model"], list(RELATIONS))
-    corpora = list(dict.fromkeys(rows.corpus))
+    interval = compare.drawn(table, "Red lines below the bars, for where the red segment ends")
+    note = (f"n = {rows.n_test.max():,} test texts, mean over seeds. {interval} Shares are of all texts: Table 3's "
+            "sibling_confusion is a share of the errors, which can rise while there are fewer of them.")  # fmt: skip
+    return Content(
+        _stacked(table), [run for found in every.values() for run in found], per_seed=rows, numbers=table, note=note
+    )
+
+
+def _stacked(table: pd.DataFrame) -> Figure:
+    """A panel per corpus, a bar per model, a segment per relation."""
+    corpora = list(dict.fromkeys(table.corpus))
     figure, axes = plt.subplots(1, len(corpora), figsize=(style.PAGE, 3.2), squeeze=False, sharey=True)
     for axis, corpus in zip(axes[0], corpora, strict=True):
         mine = table[table.corpus == corpus]
         left, at = np.zeros(len(mine)), np.arange(len(mine))
         for number, (part, names) in enumerate(RELATIONS.items()):
             width = mine[f"{part}_mean"].to_numpy()
-            axis.barh(at, width, left=left, color=("#D9D9D9", style.RED, style.ORANGE, style.BLUE)[number],
+            axis.barh(at, width, 0.66, left=left, color=("#D9D9D9", style.RED, style.ORANGE, style.BLUE)[number],
                       hatch=("", "///", "..", "")[number], edgecolor="white", linewidth=0.4, label=label(*names, " "))  # fmt: skip
             left += width
             if part == "sibling":
-                right = mine.right_mean.to_numpy()
-                bounds = [right + mine[f"sibling_{end}"].to_numpy() for end in ("low", "high")]
-                axis.hlines(at, *(bound.clip(0, 1) for bound in bounds), color=style.INK, lw=0.8)
+                # below the bar and in the segment's colour, lest it be read as the next segment's
+                ends = (mine.right_mean.to_numpy() + end for end in compare.bounds(mine, "sibling"))
+                axis.hlines(at + 0.43, *(end.clip(0, 1) for end in ends), color=style.RED, lw=1.2)
         axis.set_yticks(at, mine.model)
-        axis.set(ylim=(len(mine) - 0.5, -0.5), xlim=(0, 1), title=drawable(shortened(corpus), "corpus"),
+        axis.set(ylim=(len(mine) - 0.4, -0.6), xlim=(0, 1), title=drawable(shortened(corpus), "corpus"),
                  xlabel=label("share of the test texts", "测试文本占比"))  # fmt: skip
         axis.grid(False)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    note = (f"n = {rows.n_test.max():,} test texts, mean over {table.n_seeds.max()} seeds; the thin line is the 95 % t interval of "
-            "the share of sibling errors. Shares are of all texts: Table 3's sibling_confusion is a share of the errors, which can "
-            "rise while there are fewer of them.")  # fmt: skip
-    return Content(figure, [run for found in every.values() for run in found], per_seed=rows, numbers=table, note=note)
+    return figure
 
 
 # --- wrong labels ----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 from scipy.special import log_softmax, softmax
 
 from paperkit.corpora.corpus import UNLABELLED
+from paperkit.evaluate import statistics
 from paperkit.exhibits import compare, sentence, style
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_b import METRICS, NOTEBOOK, protocol, scores, summarise
@@ -26,7 +27,7 @@ def attention(study: Study) -> Content:
     """Four dev texts: the most confidently right and wrong one of each class that has them."""
     if not study.may_quote:
         title = "Texts of your table are not quoted; quote_texts = True shows them."
-        return Content(sentence.attention_svg([], []), html=f"<p>{title}</p>", note=title)
+        return Content(sentence.message_svg(title), html=f"<p>{title}</p>", note=title)
     platform = study.corpus.platforms[0]
     run = study.get([study.spec(study.models[-1], platform)])[0]
     model, prepared = run.model(study.store)
@@ -51,7 +52,7 @@ def attention(study: Study) -> Content:
                 parts.append((title, words, weights.astype(np.float64)))
     if not parts:
         note = f"n/a: no dev text of {platform} has 6 to 30 words."
-        return Content(sentence.attention_svg([], []), [run], html=f"<p>{escape(note)}</p>", note=note)
+        return Content(sentence.message_svg(note), [run], html=f"<p>{escape(note)}</p>", note=note)
     svg = sentence.attention_svg_list(parts)
     html = "".join(sentence.attention_html(words, weights, title) for title, words, weights in parts)
     note = "Dev texts, seed 0. Attention says where the representation comes from, not why the class was chosen."
@@ -166,8 +167,8 @@ def focal_surface(study: Study) -> Content:
         middle = np.nanmean([np.nanmin(values), np.nanmax(values)]) if np.isfinite(values).any() else 0
         for (y, x), value in np.ndenumerate(values):
             line = cells.loc[(gammas[y], alphas[x])]
-            half = (line[f"{metric}_high"] - line[f"{metric}_low"]) / 2
-            axis.text(x, y, f"{value:.3f}" + ("" if np.isnan(half) else f"\n± {half:.3f}"), ha="center", va="center", fontsize=6,
+            half = (line[f"{metric}_high"] - line[f"{metric}_low"]) / 2 if line.n_seeds >= statistics.FEWEST else np.nan
+            axis.text(x, y, f"{value:.3f}" + ("" if np.isnan(half) else f"\n± {half:.3f}"), ha="center", va="center", fontsize=7,
                       color="white" if value < middle else style.INK)  # fmt: skip
         if framed:
             place = (alphas.index(published[1]) - 0.5, gammas.index(published[0]) - 0.5)
@@ -181,9 +182,9 @@ def focal_surface(study: Study) -> Content:
     axes[0].set_ylabel("γ")
     frame = " Framed: Bi-LSTM-Att-Focal as in the tables." if framed else ""
     left_out = "" if study.corpus.n_classes == 2 else " A number as α weighs one of two classes; these data have more."
-    note = (f"Trained and tested on {platform}: {rows.n_test.max()} texts. Mean over {table.n_seeds.max()} seeds ± half of the "
-            "95 % t interval. γ = 0 without α is cross-entropy, Bi-LSTM-Att; a number as α is the weight of class 1."
-            f"{frame}{left_out} Each panel has its own colours: they compare cells, not panels.")  # fmt: skip
+    note = (f"Trained and tested on {platform}: {rows.n_test.max()} texts. Mean over seeds. "
+            f"{compare.drawn(table, '±, half of the')} γ = 0 without α is cross-entropy, Bi-LSTM-Att; a number as α is the weight "
+            f"of class 1.{frame}{left_out} Each panel has its own colours: they compare cells, not panels.")  # fmt: skip
     return Content(figure, used, per_seed=rows, numbers=table, note=note)
 
 

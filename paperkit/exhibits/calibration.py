@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from scipy.special import softmax
 
+from paperkit.evaluate import statistics
 from paperkit.evaluate.calibration import BINS, calibration, fit_temperature, reliability
-from paperkit.exhibits import style
+from paperkit.exhibits import compare, style
 from paperkit.exhibits.beyond_a import runs_of
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_b import NOTEBOOK, protocol, readable, summarise
@@ -87,8 +88,9 @@ def diagram(study: Study) -> Content:
         for place, method in enumerate(methods):
             mine = table[(table.model == method.name) & (table.temperature == name) & (table.n_seeds > 0)]
             look = style.look(method.name)
-            bars = np.nan_to_num([mine.accuracy_mean - mine.accuracy_low.clip(lower=0),
-                                  mine.accuracy_high.clip(upper=1) - mine.accuracy_mean]).clip(min=0)  # fmt: skip
+            low, high = compare.bounds(mine, "accuracy")
+            mean = mine.accuracy_mean.to_numpy()
+            bars = np.nan_to_num([mean - low.clip(min=0), high.clip(max=1) - mean]).clip(min=0)
             above.errorbar(mine.confidence_mean, mine.accuracy_mean, bars, color=look.color, marker=look.marker, ls=look.line,
                            elinewidth=0.8, label=method.name)  # fmt: skip
             width = 0.4 / BINS
@@ -102,8 +104,8 @@ def diagram(study: Study) -> Content:
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     seeds = rows.seed.nunique()
     note = (f"Trained and tested on {platform}; {BINS} equally wide bins. Bars: 95 % t intervals over at most {seeds} seeds, cut "
-            "at 0 and 1; a bin that one seed alone has texts in has none. Below the diagonal a model is too sure. Bottom: share "
-            "of the test texts in each bin.")  # fmt: skip
+            f"at 0 and 1; a bin that fewer than {statistics.FEWEST} seeds have texts in has none. Below the diagonal a model is "
+            "too sure. Bottom: share of the test texts in each bin.")  # fmt: skip
     return Content(figure, used, per_seed=rows, numbers=table, note=note)
 
 

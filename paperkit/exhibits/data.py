@@ -16,6 +16,8 @@ from paperkit.study import Study
 NOTEBOOK = "01_data"
 SHOWN_CLASSES, SHOWN_PLATFORMS = 30, 6
 LONGEST_NAME, LONGEST_DETAIL = 24, 160
+MEDIUM, SAMPLED_CLASSES = (8, 60), 12
+"""Characters of a text that Table 1 shows first, and the most classes it shows."""
 
 
 def platform_label(study: Study, platform: str) -> str:
@@ -47,14 +49,20 @@ def shortened(name: str) -> str:
 
 @exhibit("b_table_1", NOTEBOOK, "Table 1. Sample reviews with their labels.", "表1 部分实验数据")
 def table_1(study: Study) -> Content:
-    """Training texts, the same number of each class, of medium length; of a user's own table ids only."""
+    """Training texts, as many of each class, of medium length where there are such; of a user's own table ids only."""
     table = study.corpus.rows("train").copy()
     table["characters"] = table.text.str.len()
     table["words"] = study.prepared(study.corpus.platforms[0]).texts.lengths[table.index]
-    middle = table[table.characters.between(8, 60)]
-    middle = table if middle.empty else middle
+    # how far a length lies from medium: texts of a class that has none of medium length are there as well
+    table["off"] = table.characters - table.characters.clip(*MEDIUM)
+    of_each = {k: group.sort_values("off", key=abs, kind="stable") for k, group in table.groupby("label")}
+    classes = sorted(of_each, reverse=True)
+    left = len(classes) - SAMPLED_CLASSES
+    if left > 0:
+        classes = [classes[place] for place in np.linspace(0, len(classes) - 1, SAMPLED_CLASSES).round().astype(int)]
     per_class = max(1, 8 // study.corpus.n_classes)
-    chosen = middle.groupby("label", sort=True).head(per_class).sort_values("label", ascending=False).head(12)
+    chosen = pd.concat([of_each[k].head(per_class) for k in classes])
+    note = f"Texts of {SAMPLED_CLASSES} of {len(of_each)} classes, from the first to the last." if left > 0 else ""
     names = np.array(study.corpus.label_names)
     shown = chosen.assign(label=names[chosen.label])[
         ["id", "platform", "label", "votes", "characters", "words", "text"]
@@ -62,9 +70,9 @@ def table_1(study: Study) -> Content:
     if not (shown.votes != "").any():
         shown = shown.drop(columns="votes")
     if not study.may_quote:
-        note = "Texts of your table are not quoted; quote_texts = True shows them."
+        note = f"{note} Texts of your table are not quoted; quote_texts = True shows them.".strip()
         return Content(shown.drop(columns="text"), note=note)
-    return Content(shown, quotes=True, text_columns=("text",))
+    return Content(shown, quotes=True, text_columns=("text",), note=note)
 
 
 @exhibit("x_corpus", NOTEBOOK, "Texts by platform, label and split.", "各平台、类别、划分的文本数")
@@ -82,6 +90,8 @@ def corpus(study: Study) -> Content:
     counts["all"] = counts.sum(axis=1)
     counts["share"] = counts["all"] / counts.groupby("platform")["all"].transform("sum")
     note = "Core texts only." + (f" {_ratio(table, data.label_names)}" if data.n_classes == 2 else "")
+    if study.kind != "table":
+        note += " The paper says about 3 : 1."
     counts = counts.reset_index().sort_values(["platform", "all"], ascending=[True, False], kind="stable")
     return Content(counts, note=note)
 
@@ -89,7 +99,7 @@ def corpus(study: Study) -> Content:
 def _ratio(table: pd.DataFrame, names: tuple[str, ...]) -> str:
     counts = table[table.label >= 0].label.value_counts()
     major, minor = counts.index[0], counts.index[-1]
-    return f"{names[major]} : {names[minor]} = {counts[major] / counts[minor]:.2f} : 1; the paper says about 3 : 1."
+    return f"{names[major]} : {names[minor]} = {counts[major] / counts[minor]:.2f} : 1."
 
 
 @exhibit("x_notes", NOTEBOOK, "What was done to the rows while the corpus was made.", "语料处理记录")

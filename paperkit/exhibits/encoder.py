@@ -64,16 +64,16 @@ def curve(study: Study) -> Content:
     corpora = rows.corpus.unique()
     figure, axes = plt.subplots(1, len(corpora), figsize=(style.PAGE, 2.6), squeeze=False, sharey=True)
     models = list(dict.fromkeys(rows.model))
+    places = {model: 1.02 ** (place - (len(models) - 1) / 2) for place, model in enumerate(models)}
     found = summarise(rows, KEYS, METRICS)
     for axis, corpus in zip(axes[0], corpora, strict=True):
         for number, model in enumerate(models):
             mine = found[(found.corpus == corpus) & (found.model == model)].sort_values("labels")
             if mine.empty:
                 continue
-            below = (mine.accuracy_mean - mine.accuracy_low.fillna(mine.accuracy_mean)).clip(lower=0)
-            above = (mine.accuracy_high.fillna(mine.accuracy_mean) - mine.accuracy_mean).clip(lower=0)
-            axis.errorbar(mine.labels * 100, mine.accuracy_mean, [below, above], label=model, color=f"C{number}",
-                          marker="os^Dv"[number % 5], capsize=2, lw=1.4)  # fmt: skip
+            # side by side, so that intervals do not hide each other
+            compare.line(axis, mine.labels * 100 * places[model], mine, "accuracy", model, color=f"C{number}",
+                         marker="os^Dv"[number % 5], ls="-")  # fmt: skip
         axis.set_xscale("log")
         shares = sorted(rows.labels.unique() * 100)
         axis.set_xticks(shares, [f"{share:g}" for share in shares])
@@ -88,7 +88,7 @@ def curve(study: Study) -> Content:
             if name not in names:
                 handles, names = [*handles, handle], [*names, name]
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))
-    return Content(figure, used, numbers=found, note="Test texts; bars are 95 % t intervals over seeds.")
+    return Content(figure, used, numbers=found, note=f"Test texts. {compare.drawn(found, cut=', cut at 0 and 1')}")
 
 
 @exhibit("x_pretraining", NOTEBOOK, "How mini was pretrained: loss, and held-out masked tokens guessed right.",

@@ -132,6 +132,11 @@ def _towards(finding: Finding) -> tuple[float, float, float]:
     return values[0], values[1], values[2]
 
 
+def _named(finding: Finding) -> str:
+    side = "  (either side)" if finding.claim.rule == "differs from" else ""
+    return f"{finding.claim.short}{side}  {finding.claim.id}"
+
+
 def _draw(findings: Sequence[Finding]) -> Figure:
     """A panel per paper and unit, a row per statement."""
     panels: dict[tuple[str, str], list[Finding]] = {}
@@ -156,13 +161,13 @@ def _draw(findings: Sequence[Finding]) -> Figure:
         axis.axvline(0, color=style.INK, lw=0.8)
         reach = 1.1 * scale * max(abs(v) for f in members for v in _towards(f)) or 1
         axis.set(xlim=(-reach, reach), ylim=(len(members) - 0.4, -0.6))
-        axis.set_yticks(range(len(members)), [f"{f.claim.short}  {f.claim.id}" for f in members], fontsize=6.5)
+        axis.set_yticks(range(len(members)), [_named(f) for f in members], fontsize=6.5)
         axis.tick_params(axis="y", length=0)
         axis.grid(axis="x")
         axis.grid(visible=False, axis="y")
         name = UNITS[unit] if UNITS[unit][0] else (unit, {"loss": "损失"}[unit])
-        axis.set_xlabel(label(f"paper {paper}: beyond the threshold, {name[0]} →", f"论文 {paper}：超出阈值，{name[1]}", "  "),
-                        fontsize=7)  # fmt: skip
+        axis.set_xlabel(label(f"paper {paper}: distance from the threshold, {name[0]}; right of 0 is what the paper claims →",
+                              f"论文 {paper}：与阈值的距离，{name[1]}；0 右侧为论文所称", "\n"), fontsize=7)  # fmt: skip
     handles = [Line2D([], [], color=color, marker=marker, lw=1.2, ms=4, label=label(verdict, VERDICTS_ZH[verdict], " "))
                for verdict, (color, marker) in LOOKS.items()]  # fmt: skip
     figure.legend(handles=handles, loc="outside upper center", ncols=3)

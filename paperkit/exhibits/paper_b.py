@@ -204,7 +204,7 @@ def _bars(content: Content, study: Study, title: str) -> tuple[Figure, float]:
         for k, model in enumerate(models):
             line = table[(table.train_on == train_on) & (table.test_on == test_on) & (table.model == model)].iloc[0]
             mean = np.array([line[f"{m}_mean"] for m in METRICS])
-            bounds = np.array([[line[f"{m}_low"], line[f"{m}_high"]] for m in METRICS]).T
+            bounds = np.array([[line[f"{m}_low"], line[f"{m}_high"]] for m in METRICS]).T.clip(0, 1)
             look = style.look(model)
             whiskers = None if np.isnan(bounds).all() else np.abs(bounds - mean)
             axis.bar(np.arange(len(METRICS)) + (k - (len(models) - 1) / 2) * width, mean, width, yerr=whiskers,
@@ -213,7 +213,7 @@ def _bars(content: Content, study: Study, title: str) -> tuple[Figure, float]:
         axis.set_xticks(range(len(METRICS)), [label(m, METRICS_ZH[m]) if m in METRICS_ZH else "F1" for m in METRICS])
         axis.tick_params(axis="x", length=0, labelbottom=number + columns >= len(pairs))  # below the lowest panels
         axis.set_title(" → ".join(platform_label(study, name) for name in dict.fromkeys((train_on, test_on))))
-        axis.set(xlim=(-0.6, len(METRICS) - 0.4), ylim=(floor, 1))
+        axis.set(xlim=(-0.6, len(METRICS) - 0.4), ylim=(floor, 1.02))
     for axis in axes.flat[len(pairs) :]:
         axis.set_visible(False)
     for axis in axes[:, 0]:
@@ -236,6 +236,7 @@ def _bar_figure(study: Study, same: bool, title: str) -> Content:
         content.note,
         f"The first {SHOWN_PAIRS} of {pairs} pairs of platforms." if pairs > SHOWN_PAIRS else "",
         f"The vertical axis starts at {floor:.1f}, not at 0." if floor else "",
+        "Intervals are cut at 0 and 1." if content.body.n_seeds.max() > 1 else "",
         platform_key(study),
     ]
     return Content(figure, content.runs, numbers=content.body, note=" ".join(filter(None, notes)))

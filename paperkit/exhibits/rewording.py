@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from paperkit.corpora.pools import pools
 from paperkit.evaluate import rewording
 from paperkit.evaluate.rewording import CANDIDATES, MOST_WORDS, WAYS, Reworded
-from paperkit.exhibits import style
+from paperkit.exhibits import compare, style
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_b import readable, summarise
@@ -117,29 +118,29 @@ def over_budget(study: Study) -> Content:
     rows = per_seed(study, every)
     rows = rows[~rows.attack.isin(EMBEDDED)]
     table = summarise(rows, KEYS, ["accuracy", "changed"])
-    corpora = list(dict.fromkeys(rows.corpus))
+    note = (f"{_said(every)} The budgets stand evenly spaced and the models side by side; each corpus has its own axis. "
+            f"{compare.drawn(table, cut=', cut at 0 and 1')} A greedy search with a smaller budget is the beginning of one with a "
+            "larger one, so its curves cannot rise; random ones can.")  # fmt: skip
+    return Content(_over_budget(table), [each.tried.run for each in every], per_seed=rows, numbers=table, note=note)
+
+
+def _over_budget(table: pd.DataFrame) -> Figure:
+    """A panel per corpus, way and choice of words."""
+    corpora = list(dict.fromkeys(table.corpus))
     attacks = [(way, choice) for way in WAYS for choice in rewording.CHOICES]
     figure, axes = plt.subplots(len(corpora), len(attacks), figsize=(style.PAGE, 1.9 * len(corpora) + 0.9), squeeze=False,
-                                sharex=True, sharey=True)  # fmt: skip
+                                sharex=True, sharey="row")  # fmt: skip
     for line, corpus in zip(axes, corpora, strict=True):
         for axis, (way, choice) in zip(line, attacks, strict=True):
-            for model in MODELS:
-                mine = table[
-                    (table.corpus == corpus) & (table.model == model) & table.attack.isin(["none", f"{way}, {choice}"])
-                ]
-                look = style.look(model)
-                at = 100 * mine.budget
-                axis.plot(at, mine.accuracy_mean, color=look.color, ls=look.line, marker=look.marker, label=model)
-                axis.vlines(
-                    at, mine.accuracy_low.clip(lower=0), mine.accuracy_high.clip(upper=1), color=look.color, lw=0.7
-                )
+            mine = table[(table.corpus == corpus) & table.attack.isin(["none", f"{way}, {choice}"])]
+            compare.side_by_side(axis, mine, "budget", "accuracy", MODELS)
+            budgets = sorted(mine.budget.unique())
+            axis.set_xticks(range(len(budgets)), [f"{100 * budget:g}" for budget in budgets])
             chosen = {"random": "随机", "greedy": "贪心"}[choice]
             axis.set_title(label(f"{TITLES[way][0]}, {choice}", f"{TITLES[way][1]}，{chosen}"), fontsize=8)
+        line[0].set_ylim(bottom=-0.01)
         line[0].set_ylabel(f"{drawable(shortened(corpus), 'corpus')}\n" + label("accuracy", "准确率", " "))
     for axis in axes[-1]:
         axis.set_xlabel(label("words changed at most, %", "改动词上限 %"))
-    axes[0, 0].set_ylim(0, 1.02)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    note = (f"{_said(every)} Bars: 95 % t intervals over {table.n_seeds.max()} seeds, cut at 0 and 1. A greedy search with a "
-            "smaller budget is the beginning of one with a larger one, so its curves cannot rise; random ones can.")  # fmt: skip
-    return Content(figure, [each.tried.run for each in every], per_seed=rows, numbers=table, note=note)
+    return figure

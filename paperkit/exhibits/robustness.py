@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from paperkit import attacks
 from paperkit.corpora.pools import pools
 from paperkit.evaluate import robustness, statistics
 from paperkit.evaluate.robustness import Attacked, Trial, Victim
-from paperkit.exhibits import style
+from paperkit.exhibits import compare, style
 from paperkit.exhibits.beyond_a import FAMILIES
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit
@@ -201,7 +202,7 @@ def every_attack(study: Study) -> Content:
         image = axis.imshow(values, aspect="auto", vmin=0, vmax=top)
         for (y, x), value in np.ndenumerate(values):
             line = mine.loc[(models[y], [*names][x] or "none")]
-            half = (line.accuracy_high - line.accuracy_low) / 2
+            half = (line.accuracy_high - line.accuracy_low) / 2 if line.n_seeds >= statistics.FEWEST else np.nan
             axis.text(x, y, f"{value:.2f}" + ("" if np.isnan(half) else f"\n± {half:.2f}"), ha="center", va="center", fontsize=6,
                       color="white" if value < 0.6 * top else style.INK)  # fmt: skip
         axis.set_xticks(range(len(names)), [label(*each) if each[1] else each[0] for each in names.values()])
@@ -210,8 +211,8 @@ def every_attack(study: Study) -> Content:
         axis.grid(False)
         axis.tick_params(length=0)
     figure.colorbar(image, ax=axes, pad=0.01, aspect=30, label=label("accuracy", "准确率"))
-    note = (f"ε = {headline(study):g}. {_in_words(study)} Mean over {table.n_seeds.max()} seeds ± half of the 95 % t interval; "
-            f"texts: {_size(tried)}. Noise is a random direction of FGM's length.")  # fmt: skip
+    note = (f"ε = {headline(study):g}. {_in_words(study)} Mean over seeds. {compare.drawn(table, '±, half of the')} "
+            f"Texts: {_size(tried)}. Noise is a random direction of FGM's length.")  # fmt: skip
     return Content(figure, [each.run for each in tried], per_seed=rows, numbers=table, note=note)
 
 
@@ -228,28 +229,32 @@ def over_epsilon(study: Study) -> Content:
                              "norm_relative": each.norm(name), "ra": each.right(name).mean()})  # fmt: skip
     rows = pd.DataFrame(rows)
     table = summarise(rows, ["corpus", "model", "attack", "epsilon"], ["ra", "norm_relative"])
-    corpora, kinds = list(dict.fromkeys(rows.corpus)), list(dict.fromkeys(rows.attack))
-    figure, axes = plt.subplots(len(corpora), len(kinds), figsize=(style.PAGE, 2.0 * len(corpora) + 0.6), squeeze=False,
-                                sharex=True, sharey=True)  # fmt: skip
+    gap = float((table.norm_relative_mean - table.epsilon).abs().max())
+    note = (f"{_in_words(study)} The radii stand evenly spaced and the models side by side; each corpus has its own axis. "
+            f"{compare.drawn(table, cut=', cut at 0 and 1')} Texts: {_size(tried)}. As realised, ‖Δ‖/‖emb‖ differs from ε by at "
+            f"most {gap:.3f} on average.")  # fmt: skip
+    return Content(_over_epsilon(table), [each.run for each in tried], per_seed=rows, numbers=table, note=note)
+
+
+def _over_epsilon(table: pd.DataFrame) -> Figure:
+    """A panel per corpus and attack."""
+    corpora, kinds = list(dict.fromkeys(table.corpus)), list(dict.fromkeys(table.attack))
+    figure, axes = plt.subplots(len(corpora), len(kinds), figsize=(style.PAGE, 2.1 * len(corpora) + 0.6), squeeze=False,
+                                sharex=True, sharey="row")  # fmt: skip
     for line, corpus in zip(axes, corpora, strict=True):
         for axis, kind in zip(line, kinds, strict=True):
-            for model in CURVES:
-                mine = table[(table.corpus == corpus) & (table.attack == kind) & (table.model == model)]
-                look = style.look(model)
-                axis.plot(mine.epsilon, mine.ra_mean, color=look.color, ls=look.line, marker=look.marker, label=model)
-                axis.vlines(
-                    mine.epsilon, mine.ra_low.clip(lower=0), mine.ra_high.clip(upper=1), color=look.color, lw=0.7
-                )
+            mine = table[(table.corpus == corpus) & (table.attack == kind)]
+            compare.side_by_side(axis, mine, "epsilon", "ra", CURVES)
+            axis.set_xticks(
+                range(mine.epsilon.nunique()), [f"{epsilon:g}" for epsilon in sorted(mine.epsilon.unique())]
+            )
             axis.set_title(label(*KINDS[kind]) if KINDS[kind][1] else KINDS[kind][0])
+        line[0].set_ylim(bottom=-0.01)
         line[0].set_ylabel(f"{drawable(shortened(corpus), 'corpus')}\n" + label("accuracy", "准确率", " "))
     for axis in axes[-1]:
         axis.set_xlabel(label("ε, in norms of the text's embeddings", "相对扰动半径"))
-    axes[0, 0].set_ylim(0, 1.02)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    gap = float((table.norm_relative_mean - table.epsilon).abs().max())
-    note = (f"{_in_words(study)} Bars: 95 % t intervals over {table.n_seeds.max()} seeds, cut at 0 and 1; texts: {_size(tried)}. "
-            f"As realised, ‖Δ‖/‖emb‖ differs from ε by at most {gap:.3f} on average.")  # fmt: skip
-    return Content(figure, [each.run for each in tried], per_seed=rows, numbers=table, note=note)
+    return figure
 
 
 # --- is RA > SA what it seems? ---------------------------------------------------------------------------------------
@@ -365,6 +370,14 @@ def scope(study: Study) -> Content:
                           "n_texts": len(few), "norm_mean": interval.mean, "norm_low": interval.low,
                           "norm_high": interval.high})  # fmt: skip
     table = pd.DataFrame(lines)
+    note = (f"FGM, ε = {table.epsilon[0]:g}, on up to {len(rows)} test texts of {corpus.name}; Baseline, seed 0. Bars: "
+            "95 % t intervals over texts. Special tokens stand in every text, so in the community's form they share a row of the "
+            "matrix and can take most of the budget; ours never touches them.")  # fmt: skip
+    return Content(_by_batch_size(table), [run], numbers=table, note=note)
+
+
+def _by_batch_size(table: pd.DataFrame) -> Figure:
+    """A line per form of the norm; where two coincide, the wide one can be seen on both sides of the narrow one."""
     figure, axis = plt.subplots(figsize=(style.COLUMN + 1, 2.6))
     names = {("example", "words"): ("a norm for each text (ours)", "逐样本范数"),
              ("matrix", "all"): ("one norm per batch (community)", "整个词向量矩阵"),
@@ -378,6 +391,10 @@ def scope(study: Study) -> Content:
             bars,
             marker="os^"[number],
             color=f"C{number}",
+            lw=(1.4, 4, 1.2)[number],
+            ms=(4, 8, 3)[number],
+            ls=("-", "-", (0, (3, 2)))[number],
+            elinewidth=(1, 3, 1)[number],
             label=label(*both, " "),
         )
     axis.set_xscale("log", base=2)
@@ -386,7 +403,4 @@ def scope(study: Study) -> Content:
         xlabel=label("batch size", "批大小"), ylabel=label("mean ‖Δ‖ of a text", "单条文本扰动范数"), ylim=(0, None)
     )
     axis.legend()
-    note = (f"FGM, ε = {table.epsilon[0]:g}, on up to {len(rows)} test texts of {corpus.name}; Baseline, seed 0. Bars: "
-            "95 % t intervals over texts. Special tokens stand in every text, so in the community's form they share a row of the "
-            "matrix and can take most of the budget; ours never touches them.")  # fmt: skip
-    return Content(figure, [run], numbers=table, note=note)
+    return figure

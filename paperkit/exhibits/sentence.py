@@ -59,11 +59,20 @@ def attention_svg_list(sentences: Iterable[tuple[str | None, Sequence[str], Iter
     sentences, body, y = list(sentences), [], _EDGE
     for title, words, weights in sentences:
         y = _draw(body, y, title, *_checked(words, weights), width) + _EDGE // 2
-    every = [word for _, words, _ in sentences for word in words]
+    return _card(body, y, width, [word for _, words, _ in sentences for word in words])
+
+
+def message_svg(message: str, width: int = 720) -> str:
+    """A sentence that stands where words would, on the same card."""
+    text = _text(_EDGE, _EDGE + 19, _shortened(message, (width - 2 * _EDGE) / 14), 'font-size="14" fill="#595959"')
+    return _card([text], _LINE + _EDGE, width, [message])
+
+
+def _card(body: Sequence[str], height: int, width: int, words: Sequence[str]) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" viewBox="0 0 {width} {y}"'
-        f'{_language(every)} role="img" style="max-width:100%;height:auto" font-family="{FONTS}" fill="#1A1A1A">'
-        f'<rect width="{width}" height="{y}" rx="6" fill="#FFFFFF"/>{"".join(body)}</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+        f'{_language(words)} role="img" style="max-width:100%;height:auto" font-family="{FONTS}" fill="#1A1A1A">'
+        f'<rect width="{width}" height="{height}" rx="6" fill="#FFFFFF"/>{"".join(body)}</svg>\n'
     )
 
 

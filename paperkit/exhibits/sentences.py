@@ -63,11 +63,15 @@ def probed(study: Study) -> tuple[pd.DataFrame, list[Run], dict[tuple[str, str, 
     return pd.DataFrame(rows), runs, whole
 
 
+def _texts(rows: pd.DataFrame) -> str:
+    return "; ".join(f"{corpus}: {group.n_train.max():,} training and {group.n_test.max():,} test texts"
+                     for corpus, group in rows.groupby("corpus", sort=False)) + "."  # fmt: skip
+
+
 def _sizes(rows: pd.DataFrame) -> str:
     seeds = rows.seed[rows.seed != ""].nunique()
-    return "; ".join(f"{corpus}: {group.n_train.max():,} training and {group.n_test.max():,} test texts"
-                     for corpus, group in rows.groupby("corpus", sort=False)) + (
-        ". One seed, so there are no intervals." if seeds == 1 else f". n = {seeds} seeds, 95 % t intervals.")  # fmt: skip
+    said = "One seed, so there are no intervals." if seeds == 1 else f"n = {seeds} seeds, 95 % t intervals."
+    return f"{_texts(rows)} {said}"
 
 
 @exhibit("x_sentence_probes", NOTEBOOK, "Sentence embeddings learned without labels, beside none and whitening.",
@@ -123,7 +127,7 @@ def length_bias(study: Study) -> Content:
     note = (f"Pairs of training texts, each cut at a random length ({pairs}), about equally many in each bin, drawn at its middle. "
             "Each model's mean cosine is taken away: how alike it holds all texts is anisotropy, not bias. ρ is over the "
             "pairs. Of a short beginning less is known, so some slope is natural: compare the models. "
-            f"{_sizes(rows)}")  # fmt: skip
+            f"{_texts(rows)} {compare.drawn(pd.concat(numbers))}")  # fmt: skip
     return Content(figure, used, numbers=pd.concat(numbers), note=note)
 
 
@@ -178,14 +182,20 @@ def queue(study: Study) -> Content:
         if "queue" in runs[0].steps:
             curves["queue"] = over_progress([run.steps["queue"].to_numpy() for run in runs])
         look = style.look(model)
-        for axis, (what, curve) in zip((left, right), curves.items(), strict=False):
-            axis.plot(curve.progress * 100, curve["mean"], color=look.color, ls=look.line, marker=look.marker, ms=3,
-                      label=model)  # fmt: skip
-            axis.fill_between(curve.progress * 100, curve.low, curve.high, color=look.color, alpha=0.15, lw=0)
-            numbers.append(curve.assign(what=what, model=model))
+        left.plot(curves["sim"].progress * 100, curves["sim"]["mean"], color=look.color, ls=look.line, marker=look.marker, ms=3,
+                  lw=1, label=model)  # fmt: skip
+        left.fill_between(
+            curves["sim"].progress * 100, *compare.bounds(curves["sim"]), color=look.color, alpha=0.15, lw=0
+        )
+        if "queue" in curves:  # queues fill alike: each narrower than the one that it covers
+            width = 4 / (1 + len(right.lines))
+            right.plot(
+                curves["queue"].progress * 100, curves["queue"]["mean"], color=look.color, ls=look.line, lw=width
+            )
+        numbers += [curve.assign(what=what, model=model) for what, curve in curves.items()]
     for axis, what in ((left, "sim"), (right, "queue")):
         highest = max((each["mean"].max() for each in numbers if each.what.iat[0] == what), default=1)
-        # an interval of two seeds is so wide that the curves would be flat
+        # an interval can be so wide that the curves would be flat
         axis.set(xlabel=label("steps done (%)", "训练进度（%）"), ylim=(0, 1.1 * highest))
     left.set_ylabel(label("$L_{\\mathrm{sim}}$", "对比损失"))
     right.set_ylabel(label("embeddings in the queue", "队列中的句向量数"))
@@ -197,8 +207,8 @@ def queue(study: Study) -> Content:
             f"{np.log(contrast.ratio * batch):.1f} without a queue and ln {contrast.ratio * batch + size} = "
             f"{np.log(contrast.ratio * batch + size):.1f} with a full one. The copy follows over "
             f"about 1/(1 − m) = {1 / max(1 - contrast.momentum, 1e-9):,.0f} steps, these runs have {len(used[0].steps):,}: in far "
-            "fewer the encoder leaves its copy behind, and a queue that it tells apart at once teaches little. Means over seeds, "
-            "bands are 95 % intervals; steps in bins.")  # fmt: skip
+            "fewer the encoder leaves its copy behind, and a queue that it tells apart at once teaches little. Means over seeds; "
+            f"steps in bins. {compare.drawn(pd.concat(numbers), 'Bands')}")  # fmt: skip
     return Content(figure, used, numbers=pd.concat(numbers), note=note)
 
 

@@ -6,6 +6,7 @@ from difflib import SequenceMatcher
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
 
 from paperkit.corpora.corpus import CORE, Corpus
 from paperkit.corpora.pools import pools
@@ -73,7 +74,7 @@ def tsa(study: Study) -> Content:
         curve = over_progress([run.steps["kept_sup"].to_numpy() for run in runs])
         axes[2].plot(curve.progress, curve["mean"], marker="os"[place % 2], ms=3, color=f"C{place + 3}",
                      label=drawable(shortened(name), f"corpus {place + 1}"))  # fmt: skip
-        axes[2].fill_between(curve.progress, curve.low, curve.high, color=f"C{place + 3}", alpha=0.15, lw=0)
+        axes[2].fill_between(curve.progress, *compare.bounds(curve), color=f"C{place + 3}", alpha=0.15, lw=0)
         numbers.append(curve.assign(what="kept share", name=name))
         kept = np.concatenate([run.steps["kept_sup"].to_numpy() for run in runs])
         said.append(f"{name}: {kept.mean():.0%} of the labelled texts train over all steps")
@@ -81,12 +82,12 @@ def tsa(study: Study) -> Content:
     axes[0].set(ylim=(0, 1.03), ylabel=label("probability or share", "概率或比例"))
     for axis in axes:
         axis.set_xlabel(label("share of the steps done", "训练进度"))
-    axes[0].legend(title=label("schedule", "退火方式", " "))
+    # no threshold of two classes is below ½
+    axes[1].legend(title=label("schedule", "退火方式", " "), loc="lower right")
     axes[2].legend()
-    seeds = len(used) // len(annealed)
     note = ("A labelled text trains while the probability of its correct class is at most the threshold. Right: runs of UDA "
-            f"with the schedule {schedule!r}, steps in at most {BINS} bins, n = {seeds} seed"
-            + ("" if seeds == 1 else "s, 95 % intervals") + f". {'; '.join(said)}.")  # fmt: skip
+            f"with the schedule {schedule!r}, steps in at most {BINS} bins. {compare.drawn(curve, 'Bands')} "
+            f"{'; '.join(said)}.")  # fmt: skip
     return Content(figure, used, numbers=pd.concat(numbers), note=note)
 
 
@@ -301,8 +302,8 @@ def share_curve(study: Study) -> Content:
         axis.minorticks_off()
         axis.set_ylim(0, None)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    note = (f"{study.hard.load().name}; bars are 95 % t intervals over seeds. At least one text of each class keeps its "
-            f"label; the other training texts join the unlabelled ones. {compare.sizes(rows)}")  # fmt: skip
+    note = (f"{study.hard.load().name}. {compare.drawn(table)} At least one text of each class keeps its "
+            f"label; the other training texts join the unlabelled ones. {compare.texts(rows)}")  # fmt: skip
     return Content(figure, used, numbers=table, per_seed=rows, note=note)
 
 
@@ -322,15 +323,23 @@ def noise_curve(study: Study) -> Content:
         compare.line(axes[1], at, mine, "corrected", model)
         compare.line(axes[1], at, mine, "repeated", model, ls="none", mfc="none", label=None)
     for axis in axes:
-        axis.set(ylim=(0, None), xlabel=label("wrong training labels (%)", "错误的训练标签（%）"))
+        top = axis.dataLim.y1 if np.isfinite(axis.dataLim.y1) and axis.dataLim.y1 > 0 else 1
+        axis.set(ylim=(-0.03 * top, 1.08 * top), xlabel=label("wrong training labels (%)", "错误的训练标签（%）"))
         axis.set_xticks(sorted(table.noise.unique() * 100))
     axes[0].set_ylabel(label("accuracy against the truth", "相对真值的准确率"))
-    axes[1].set_ylabel(label("of test texts with a wrong label", "测试集中标签错误的文本"))
+    axes[1].set_ylabel(label("share of the test texts\nwith a wrong label", "标签错误的测试文本中的占比"))
+    kinds = {label("predicted as the truth", "预测为真值", " "): {"mfc": style.INK},
+             label("as the wrong label again", "重复错误标签", " "): {"mfc": "none", "ls": "none"}}  # fmt: skip
+    handles = [
+        Line2D([], [], color=style.INK, marker="o", ms=4, lw=1, label=kind, **how) for kind, how in kinds.items()
+    ]
+    axes[1].set_ylim(top=1.25 * axes[1].get_ylim()[1])  # room for the legend
+    axes[1].legend(handles=handles, loc="upper right")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     _, labels, _ = used[0].on(None)
     truth = used[0].spec.source.load().table.truth.to_numpy()[used[0].on(None)[0]]
     wrong = int(((truth >= 0) & (labels != truth)).sum())
     note = (f"{study.hard.load().name}. Right: of the {wrong} test texts whose label is wrong, the share that is predicted as the "
-            "truth (filled, lines) and as the wrong label (hollow). Bars are 95 % t intervals over seeds. "
-            f"{compare.sizes(rows)}")  # fmt: skip
+            f"truth (filled, lines) and as the wrong label (hollow). {compare.drawn(table)} "
+            f"{compare.texts(rows)}")  # fmt: skip
     return Content(figure, used, numbers=table, per_seed=rows, note=note)

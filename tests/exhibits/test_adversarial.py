@@ -297,6 +297,15 @@ def test_losses_are_those_of_the_steps(made):
         assert np.allclose(mine.smoothed, steps.mean(axis=0)[mine.step - 1])
 
 
+def test_a_cross_entropy_that_is_the_supervised_loss_is_drawn_once(made):
+    study, contents = made
+    content = contents["a_fig_4"]
+    alike = all(np.allclose(run.steps.sup, run.steps.ce, atol=1e-4) for model in ("Baseline", "UDA", "UDA+ESimCSE+PGD")
+                for run in runs_of(study, model))  # fmt: skip
+    assert len(content.body.axes) == 2 * (2 if alike else 3) and ("drawn again" in content.note) == alike
+    assert set(content.numbers.term) == {"loss", "sup", "ce"}, "the numbers have them all"
+
+
 def test_smooth_and_steadiness():
     assert adversarial.smooth(np.array([1.0, 2, 6, 3]), 3).tolist() == [1.5, 3, 11 / 3, 4.5]
     falling = adversarial.steadiness(np.array([8.0, 6, 4, 2, 1]))

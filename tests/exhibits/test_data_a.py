@@ -394,3 +394,26 @@ def test_a_chinese_font_writes_both_languages(study, with_font):
         "length in words\n文本长度（词数）",
         "length in characters\n文本长度（字数）",
     ]
+
+
+# --- paper B's Table 1 -----------------------------------------------------------------------------------------------
+
+
+def test_table_1_shows_classes_whose_texts_are_short_and_ones_of_the_whole_range(home):
+    rows = tickets({f"class {k:02}": 12 for k in range(1, 20)}) + [(f"no {i}", "class 00") for i in range(12)]
+    table = write_csv(home / "calls.csv", ("text", "label"), rows)
+    study = Study(str(table), "smoke", overrides=SETTINGS, workers=1)
+    content = data.table_1(study)
+    shown = content.body
+    assert len(shown) == 12 and shown.label.is_unique and shown.label.is_monotonic_decreasing
+    assert {"class 00", "class 19"} <= set(shown.label) and "12 of 20 classes" in content.note
+    assert shown.characters[shown.label != "class 00"].between(8, 60).all()
+    assert "text" not in shown and "not quoted" in content.note
+
+
+@pytest.mark.parametrize("kind", ["embedded", "table"])
+def test_only_paper_bs_corpora_are_held_against_its_ratio(home, kind):
+    table = write_csv(home / "calls.csv", ("text", "label"), tickets({"good": 24, "bad": 12}))
+    study = Study("embedded" if kind == "embedded" else str(table), "smoke", overrides=SETTINGS, workers=1)
+    note = data.corpus(study).note
+    assert " : 1." in note and ("The paper says" in note) == (kind == "embedded")

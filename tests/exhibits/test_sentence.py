@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperkit.errors import InputError
-from paperkit.exhibits.sentence import EMPTY, attention_html, attention_svg, attention_svg_list
+from paperkit.exhibits.sentence import EMPTY, attention_html, attention_svg, attention_svg_list, message_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = ["<script>alert(1)</script>", "a&b", "$x^2$", '"quoted"', "'", "</title>", "=1+1", "景色"]
@@ -129,3 +129,9 @@ def test_any_text_gives_well_formed_documents(pairs, title):
     page = Page(attention_html(words, weights, title))
     assert not page.open and set(page.tags) <= {"div", "span"}
     ET.fromstring(attention_svg(words, weights, title))
+
+
+def test_a_message_stands_on_a_card_of_its_own():
+    said = "Texts of your table are not quoted; quote_texts = True shows them."
+    assert shown(message_svg(said)) == [said] and shown(message_svg("<&>")) == ["<&>"]
+    assert shown(message_svg("景" * 80))[0].endswith("…")
