@@ -72,6 +72,10 @@ def read(
         if column:
             how = "" if given[role] else ", guessed (say which with " + role.upper() + "=column)"
             notes.append(Note(f"column used as {role}", len(sheet), one_line(column) + how))
+    free = [column for column in sheet.columns if column not in chosen.values()]
+    if not chosen["split"] and (passed := _named(free, "split")):
+        reason = "column not used as split: none of its values is train, dev, test or unlabelled"
+        notes.append(Note(reason, len(sheet), ", ".join(map(one_line, passed))))
 
     name = slug(path)
     table = pd.DataFrame({"id": [f"{name}:{number}" for number in sheet.numbers]})
@@ -135,14 +139,18 @@ def _choose_columns(sheet: Sheet, given: dict[str, str | None]) -> dict[str, str
     return chosen
 
 
-def _by_name(sheet: Sheet, role: str, free: list[str]) -> str | None:
+def _named(free: list[str], role: str) -> list[str]:
+    """The columns whose name says that role, the likeliest first."""
     plain = {re.sub(r"[\W_]+", "", column).casefold(): column for column in reversed(free)}
-    for candidate in NAMES[role].split():
-        column = plain.get(candidate)
-        if column is None:
-            continue
-        values = {(value or "").strip() for value in _lenient(sheet, column)} - {""}
-        if role == "split" and not (values and all(value.casefold() in SPLIT_NAMES for value in values)):
+    return [plain[name] for name in NAMES[role].split() if name in plain]
+
+
+def _by_name(sheet: Sheet, role: str, free: list[str]) -> str | None:
+    for column in _named(free, role):
+        values = {value.strip() for value in _lenient(sheet, column)} - {""}
+        # one known name makes it the split column: an unknown one beside it is refused later, where ignoring the column
+        # would train on given test rows
+        if role == "split" and not any(value.casefold() in SPLIT_NAMES for value in values):
             continue
         if role == "platform" and not 1 < len(values) <= MOST_PLATFORMS:
             continue

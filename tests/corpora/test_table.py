@@ -327,6 +327,8 @@ def test_labels_in_the_unlabelled_split_are_not_used(tmp_path):
 def test_a_column_named_split_that_holds_something_else_is_left_alone(tmp_path):
     corpus = load(tmp_path, table([(*row, n) for n, row in enumerate(GOOD)], "text,label,split"))
     assert "column used as split" not in notes(corpus)
+    reason = "column not used as split: none of its values is train, dev, test or unlabelled"
+    assert notes(corpus)[reason] == (40, "split")
 
 
 def test_25_000_rows_take_seconds(tmp_path):

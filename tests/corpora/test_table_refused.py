@@ -117,6 +117,12 @@ BROKEN = {
         {"split": "part"},
         ["row 41", "column 'part'", "'fold3'", "accepted are train, dev, test"],
     ),
+    "unknown split in a guessed column": (
+        "t.csv",
+        table([(*row, ["train", "test", "holdout"][n % 3]) for n, row in enumerate(GOOD)], "text,label,Subset"),
+        {},
+        ["row 4", "column 'Subset'", "'holdout'", "accepted are train, dev, test"],
+    ),
     "empty split": (
         "t.csv",
         table([(*row, "") for row in GOOD], "text,label,split"),
