@@ -166,11 +166,26 @@ def _decoded(path: Path, data: bytes) -> tuple[str, str]:
         encodings = ["utf-8", "gb18030"]
     for encoding in encodings:
         try:
-            # files that were joined have marks in the middle, where one hides an opening quote
-            return data.decode(encoding).replace("\ufeff", ""), encoding
+            text = data.decode(encoding)
         except UnicodeDecodeError:
-            pass
+            continue
+        if encoding == "gb18030" and _swallowed_letters(text):
+            refuse(path, "its encoding looks like Windows-1252 or Latin-1, which is not read: save the file as UTF-8")
+        # files that were joined have marks in the middle, where one hides an opening quote
+        return text.replace("\ufeff", ""), encoding
     refuse(path, "its encoding is unreadable: accepted are utf-8, utf-8-sig, utf-16 with a byte order mark, gb18030")
+
+
+def _swallowed_letters(text: str) -> bool:
+    """Whether gb18030 read Latin-1: there an accented letter takes the letter behind it for the second byte of a character,
+    so that most characters beyond ASCII have such a byte and stand within a word: ``schön`` becomes ``sch鰊``.
+
+    Neither alone would do: a quarter of traditional characters have such a byte, and ``A座`` stands within a word.
+    """
+    letters = Counter(re.findall(r"[^\W\x00-\x7f]", text))
+    within = Counter(re.findall(r"(?<=[A-Za-z])[^\W\x00-\x7f]|[^\W\x00-\x7f](?=[A-Za-z])", text))
+    swallowing = sum(count for letter, count in within.items() if letter.encode("gb18030")[1:].isalpha())
+    return 2 * swallowing > letters.total()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from paperkit.corpora.corpus import leaks, normalise
+from paperkit.corpora.sheet import _decoded
 from paperkit.corpora.table import LONGEST, in_order, read
 from paperkit.errors import InputError
 from tests.corpora.tables import FRAME, GOOD, OBJECTS, lines, parquet, table, workbook, write
@@ -78,6 +79,23 @@ def test_gb18030_is_tried_and_said(tmp_path):
     assert corpus.label_names == ("差评", "好评")
     assert notes(corpus)["rows read"] == (40, "CSV, gb18030, comma")
     assert notes(corpus)["column used as text"][1].startswith("评论, guessed")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["WiFi很好", "A座", "B座", "下次来", "T恤L码"],
+        ["A座", "B座", "C座", "D座", "E座"],
+        ["這間A棟很髒", "WiFi慢", "價錢貴", "服務態度差", "種類多"],
+        ["a café", "naïveté", "a résumé", "touché", "Zoë"],  # gb18030 has accented letters of its own, for pinyin
+        ["“good”", "good — bad", "good…", "5 °C", "fine"],
+    ],
+    ids=["mixed", "single characters in words", "traditional", "accented", "no letters"],
+)
+@pytest.mark.parametrize("times", [1, 40])
+def test_gb18030_with_latin_letters_is_read(tmp_path, texts, times):
+    read_back, encoding = _decoded(tmp_path, table([(text, "a") for text in texts] * times).encode("gb18030"))
+    assert encoding == "gb18030" and all(text in read_back for text in texts)
 
 
 def test_given_columns_are_said_without_guess(tmp_path):

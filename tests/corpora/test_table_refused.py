@@ -23,6 +23,19 @@ BROKEN = {
     "empty objects": ("t.jsonl", "{}\n{}\n", {}, ["no column names"]),
     "empty workbook": ("t.xlsx", workbook([]), {}, ["has no rows"]),
     "Latin-1": ("t.csv", table([("café\xff\xff", "a")]).encode("latin-1"), {}, ["encoding", "gb18030"]),
+    "German of Windows-1252": (
+        "t.csv",
+        table([("Schön gemütlich", "a"), ("übel, größer und süß", "b")] * 9, delimiter=";").encode("cp1252"),
+        {},
+        ["looks like Windows-1252 or Latin-1", "save the file as UTF-8"],
+    ),
+    "one Latin-1 word": ("t.csv", with_row("el niño", "a").encode("latin-1"), {}, ["Windows-1252", "UTF-8"]),
+    "Latin-1 in JSON": (
+        "t.jsonl",
+        lines(*OBJECTS, {"text": "für günstig", "label": "a"}).encode("latin-1"),
+        {},
+        ["Windows-1252", "UTF-8"],
+    ),
     "UTF-32": ("t.csv", table().encode("utf-32"), {}, ["encoding", "utf-16"]),
     "half a UTF-16 character": ("t.csv", table().encode("utf-16") + b"\x00", {}, ["encoding"]),
     "lone surrogate in UTF-16": (
