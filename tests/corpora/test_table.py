@@ -183,7 +183,14 @@ def test_formulas_and_markup_stay_data(tmp_path):
     odd = ['=HYPERLINK("http://x","y")', "<script>alert(1)</script>", "=1+1", "| a | b |", "${x} $$ \\input{y}"]
     rows = [*GOOD, *((text, "a") for text in odd)]
     assert texts_of(load(tmp_path, table(rows)))[40:] == odd
-    assert texts_of(load(tmp_path, workbook([("text", "label"), *rows]), "t.xlsx"))[40:] == odd
+
+
+def test_a_workbook_may_hold_anything_in_columns_that_are_not_used(tmp_path):
+    rows = [("text", "label", "other"), *((*row, ["=1+1", "#N/A", "merged", ""][n % 4]) for n, row in enumerate(GOOD))]
+    content = workbook(rows, merge=["C4:C5", "C40:D41", "E2:E9", "A43:A50", "C1:D1"])
+    corpus = load(tmp_path, content, "t.xlsx", text="text", label="label")
+    assert texts_of(corpus) == [text for text, _ in GOOD]
+    assert corpus.label_names == ("a", "b") and (corpus.table.label >= 0).all()
 
 
 def test_huge_quoted_and_many_line_texts(tmp_path):
