@@ -80,7 +80,8 @@ def read(
     name = slug(path)
     table = pd.DataFrame({"id": [f"{name}:{number}" for number in sheet.numbers]})
     table["text"], cut = _texts(sheet, chosen["text"])
-    names, table["label"] = _labels(sheet, chosen["label"])
+    names, table["label"], of_labels = _labels(sheet, chosen["label"])
+    notes += of_labels
     table["platform"] = _platforms(sheet, chosen["platform"], name)
     notes.append(Note(f"text longer than {LONGEST:,} characters: cut", cut))
     notes.append(Note("row without a label: unlabelled", int((table.label < 0).sum())))
@@ -185,9 +186,12 @@ def _texts(sheet: Sheet, column: str) -> tuple[list[str], int]:
     return [text[:LONGEST] for text in texts], cut
 
 
-def _labels(sheet: Sheet, column: str) -> tuple[tuple[str, ...], list[int]]:
-    """Class names in order, and for each row its class or −1."""
-    labels = [" ".join(label.split()) for label in sheet.strings(column)]
+def _labels(sheet: Sheet, column: str) -> tuple[tuple[str, ...], list[int], list[Note]]:
+    """Class names in order, for each row its class or −1, and what was done to the names."""
+    given = [" ".join(label.split()) for label in sheet.strings(column)]
+    labels = [_visible(label) for label in given]
+    changed = sum(label != before for label, before in zip(labels, given, strict=True))
+    notes = [Note("label with invisible or decomposed letters: taken as it looks", changed)]
     for number, label in zip(sheet.numbers, labels, strict=True):
         if "/" in label and not all(step.strip() for step in label.split("/")):
             refuse(
@@ -208,7 +212,13 @@ def _labels(sheet: Sheet, column: str) -> tuple[tuple[str, ...], list[int]]:
         rename = {label: label for label in present}
     names = in_order(set(rename.values()))
     index = {name: at for at, name in enumerate(names)}
-    return names, [index[rename[label]] if label else UNLABELLED for label in labels]
+    return names, [index[rename[label]] if label else UNLABELLED for label in labels], notes
+
+
+def _visible(label: str) -> str:
+    """A label without control and format characters, such as a zero-width space, in NFC: what looks equal is equal."""
+    letters = (letter for letter in label if letter.isspace() or unicodedata.category(letter) not in ("Cc", "Cf"))
+    return " ".join(unicodedata.normalize("NFC", "".join(letters)).split())
 
 
 def in_order(names: set[str]) -> tuple[str, ...]:

@@ -151,6 +151,16 @@ def test_numeric_labels(tmp_path, labels, names):
     assert corpus.label_names == names
 
 
+def test_labels_that_look_equal_are_one_class(tmp_path):
+    labels = ["café", "cafe\u0301", "tea", "tea\u200b", "\u2066te\u00ada\u2069", "caf\u0001é", "tea \u200b", "\u200b"]
+    corpus = load(tmp_path, table([(f"text {n}", labels[n % 8]) for n in range(80)]))
+    assert corpus.label_names == ("café", "tea")
+    assert corpus.table.label.tolist() == [0, 0, 1, 1, 1, 0, 1, -1] * 10
+    reason = "label with invisible or decomposed letters: taken as it looks"
+    assert notes(corpus)[reason][0] == 60
+    assert reason not in notes(load(tmp_path, table([(text, f" {label} é ") for text, label in GOOD])))
+
+
 @pytest.mark.parametrize("labels", [[0, 1], [0.0, 1.0], [False, True]])
 def test_numeric_labels_of_typed_formats(tmp_path, labels):
     values = [labels[n % 2] for n in range(40)]
