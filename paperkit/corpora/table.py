@@ -7,6 +7,7 @@ same way for everybody is handled, and counted in the corpus' notes.
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +45,7 @@ SPLIT_NAMES = {
 }
 NEGATIVE = {"0", "-1", "no", "false", "neg", "negative", "bad", "消极", "差评", "负面", "负向", "负", "不满意", "否"}
 POSITIVE = {"1", "yes", "true", "pos", "positive", "good", "积极", "好评", "正面", "正向", "正", "满意", "是"}
+MISSING = {"nan", "none", "null", "n/a", "na", "#n/a"}  # as programs write an empty cell; "none" may also be a class
 MOST_PLATFORMS = 20  # a guessed platform column with more values is something else
 
 
@@ -201,6 +203,9 @@ def _labels(sheet: Sheet, column: str) -> tuple[tuple[str, ...], list[int], list
                 column,
             )
     labels = ["/".join(step.strip() for step in label.split("/")) for label in labels]
+    missing = Counter(label for label in labels if label.casefold() in MISSING)
+    reason = "label that may stand for none is taken as a class: leave the cell empty for unlabelled rows"
+    notes.append(Note(reason, missing.total(), ", ".join(sorted(missing))))
     present = set(labels) - {""}
     if not present:
         refuse(sheet.path, "holds no labels: expected one for each row that is not to be unlabelled", column=column)

@@ -161,6 +161,15 @@ def test_labels_that_look_equal_are_one_class(tmp_path):
     assert reason not in notes(load(tmp_path, table([(text, f" {label} é ") for text, label in GOOD])))
 
 
+def test_a_label_that_may_stand_for_none_is_a_class_and_said(tmp_path):
+    written = ["NaN", "None", "null", "N/A", "NA", "#N/A"]
+    corpus = load(tmp_path, table([(f"text {n}", [*written, "nano", ""][n % 8]) for n in range(80)]))
+    assert corpus.label_names == ("#N/A", "N/A", "NA", "NaN", "nano", "None", "null")
+    reason = "label that may stand for none is taken as a class: leave the cell empty for unlabelled rows"
+    assert notes(corpus)[reason] == (60, "#N/A, N/A, NA, NaN, None, null")
+    assert reason not in notes(load(tmp_path, table()))
+
+
 @pytest.mark.parametrize("labels", [[0, 1], [0.0, 1.0], [False, True]])
 def test_numeric_labels_of_typed_formats(tmp_path, labels):
     values = [labels[n % 2] for n in range(40)]
