@@ -46,6 +46,7 @@ SPLIT_NAMES = {
 NEGATIVE = {"0", "-1", "no", "false", "neg", "negative", "bad", "消极", "差评", "负面", "负向", "负", "不满意", "否"}
 POSITIVE = {"1", "yes", "true", "pos", "positive", "good", "积极", "好评", "正面", "正向", "正", "满意", "是"}
 MISSING = {"nan", "none", "null", "n/a", "na", "#n/a"}  # as programs write an empty cell; "none" may also be a class
+CROSSING = "text in two of the given splits"  # how the note on them begins
 MOST_PLATFORMS = 20  # a guessed platform column with more values is something else
 
 
@@ -288,7 +289,9 @@ def _finish(path: Path, table: pd.DataFrame, names: tuple[str, ...], column: str
 def _check_usable(path: Path, corpus: Corpus, column: str) -> None:
     """Refuse a corpus on which nothing can be trained, chosen or tested."""
     if len(set(corpus.rows("train").label)) < 2:
-        refuse(path, "the training rows hold fewer than two classes: expected two or more", column=column)
+        crossing = next((note.detail for note in corpus.notes if note.reason.startswith(CROSSING)), "")
+        why = f", once texts of several given splits are kept in one ({crossing})" if crossing else ""
+        refuse(path, f"the training rows hold fewer than two classes{why}: expected two or more", column=column)
     for split in ("test", "dev"):
         if not len(corpus.rows(split)):
             refuse(

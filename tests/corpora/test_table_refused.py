@@ -185,6 +185,12 @@ BROKEN = {
         {},
         ["column 'label'", "training rows"],
     ),
+    "training rows that are all in the test split": (
+        "t.csv",
+        table([(*row, split) for row in GOOD for split in ("train", "test")], "text,label,split"),
+        {},
+        ["column 'label'", "training rows hold fewer than two classes", "40 from train also in test"],
+    ),
     "name of a file on two lines": ("two\nlines.csv", "text\n", {}, ["two lines.csv", "no rows"]),
 }
 
