@@ -10,6 +10,7 @@ from typing import Any
 
 from paperkit import paths, profiles, runs
 from paperkit.corpora.corpus import Corpus
+from paperkit.errors import InputError
 from paperkit.models import backbones
 from paperkit.papers import (
     ALPHAS,
@@ -83,7 +84,12 @@ class Study:
             return Source(
                 "travel", **columns
             )  # which refuses columns: they are for a table, perhaps its name is missing
-        return Source(str(Path(self.data).expanduser().resolve()), **columns)
+        try:
+            path = Path(self.data).expanduser().resolve()
+        except (RuntimeError, ValueError) as error:  # a loop of links, an unknown ~user; a NUL
+            raise InputError(f"data is {self.data!r}, a path that leads nowhere ({error}); accepted are embedded, public, or "
+                             "the path of a table") from None  # fmt: skip
+        return Source(str(path), **columns)
 
     @property
     def corpus(self) -> Corpus:

@@ -114,6 +114,13 @@ def test_data_that_are_neither_a_name_nor_a_file_are_refused(capsys, home):
     assert "public.csv" in said
 
 
+@pytest.mark.parametrize("command", [["train"], ["plan"], ["where"], ["notebook", "01_data"]], ids=" ".join)
+def test_a_path_that_leads_nowhere_is_refused(capsys, home, command):
+    (home / "loop.csv").symlink_to("loop.csv")
+    for data in ("loop.csv", "~nobody-of-that-name/mine.csv"):
+        assert data in mistake(capsys, home, *command, "--data", data, *REST)
+
+
 @pytest.mark.parametrize("name", ["b_table_9", "b_table", "", "../b_table_4"])
 def test_an_unknown_exhibit_is_refused(capsys, home, name):
     said = mistake(capsys, home, "exhibit", name, *REST)
