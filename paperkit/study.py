@@ -344,12 +344,16 @@ class Study:
         return prepare(self.corpus, train_on, replace(self.profile.text, **text), self.store)
 
     def summary(self) -> str:
-        """What will be computed, in three lines of plain text."""
+        """What will be computed, in a few lines of plain text; of a table also which columns were taken."""
         corpus, profile = self.corpus, self.profile
         sizes = corpus.table.split.value_counts()
         parts = ", ".join(f"{sizes[s]:,} {s}" for s in ("train", "dev", "test", "unlabelled") if s in sizes)
+        columns = [note for note in corpus.notes if note.reason.startswith("column used as ")]
+        used = [(note.reason.split()[-1], *note.detail.partition(", guessed")[:2]) for note in columns]
+        taken = ", ".join(f"{role}={column}" + (" (guessed)" if guessed else "") for role, column, guessed in used)
         lines = [
             f"corpus   {corpus.name}: {len(corpus):,} texts ({parts}), {corpus.n_classes} classes, {corpus.language}",
+            *([f"columns  {taken}"] if taken else []),
             f"profile  {profile.name}: {profile.seeds} seeds, {profile.schedule.epochs} epochs, "
             f"γ = {profile.gamma:g}, α = {profile.alpha}, vectors {profile.text.vector_size} wide",
             f"sha256   {corpus.checksum[:16]}",

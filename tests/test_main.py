@@ -121,6 +121,14 @@ def test_a_path_that_leads_nowhere_is_refused(capsys, home, command):
         assert data in mistake(capsys, home, *command, "--data", data, *REST)
 
 
+def test_a_plan_says_which_columns_were_guessed(capsys, home):
+    write_csv(home / "mine.csv", ("body", "category"), tickets({"a": 12, "b": 12}))
+    assert main(["plan", "--data", "mine.csv", "--text", "body", *REST]) == 0
+    assert "\ncolumns  text=body, label=category (guessed)\n" in capsys.readouterr().out
+    assert main(["plan", *REST]) == 0
+    assert "\ncolumns" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["b_table_9", "b_table", "", "../b_table_4"])
 def test_an_unknown_exhibit_is_refused(capsys, home, name):
     said = mistake(capsys, home, "exhibit", name, *REST)
