@@ -321,7 +321,7 @@ class Study:
         return found
 
     def plan(self) -> list[RunSpec]:
-        """Every run that the notebooks will ask for."""
+        """Every run that the notebooks will ask for; refuses settings that one of them could not be trained with."""
         tables = (self.ablation_specs(), self.surface_specs(), self.encoder_specs(), self.ten_specs(), self.relative_specs(),
                   self.sentence_specs(), self.share_specs(), self.noise_specs(), self.pool_specs(), self.branch_specs(),
                   self.budget_specs(), self.variant_specs())  # fmt: skip
@@ -329,6 +329,7 @@ class Study:
         once: dict[RunSpec, RunSpec] = {}
         for spec in every:  # one run may have a name in each of two tables
             once.setdefault(replace(spec, method=replace(spec.method, name="")), spec)
+        runs.check(once.values())
         return list(once.values())
 
     def get(self, specs: Iterable[RunSpec]) -> list[Run]:
