@@ -277,9 +277,12 @@ def _finish(path: Path, table: pd.DataFrame, names: tuple[str, ...], column: str
 
     present = sorted(set(kept.label[kept.label >= 0]))
     if len(present) < 2:
-        what = (
-            f"holds one class only ('{one_line(names[present[0]])}')" if present else "holds no labels of usable texts"
-        )
+        if present:
+            what = f"holds one class only ('{one_line(names[present[0]])}')"
+        elif count := int((table.label >= 0).sum()):
+            what = f"holds no labels of usable texts ({count} labelled ones hold no letter or digit)"
+        else:
+            what = "holds no labels of usable texts (all labels are in the unlabelled split)"
         refuse(path, f"{what}: expected two classes or more", column=column)
     kept["label"] = kept.label.map({old: new for new, old in enumerate(present)}).fillna(UNLABELLED).astype("int64")
     names = tuple(names[old] for old in present)

@@ -194,7 +194,7 @@ def test_texts_that_are_not_strings(tmp_path):
     corpus = load(tmp_path, content, "t.xlsx")
     assert texts_of(corpus)[40:] == ["1", "2.5", "2024-05-01", "2024-05-01 12:30:00"]
     assert notes(corpus)["rows read"][1] == "XLSX, sheet 'Sheet1', the first of 2"
-    assert notes(corpus)["empty text: dropped"][0] == 1
+    assert notes(corpus)["no letter or digit in the text: dropped"][0] == 1
     assert notes(corpus)["duplicate text: one kept"][0] == 1
 
 

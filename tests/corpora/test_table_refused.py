@@ -144,7 +144,19 @@ BROKEN = {
         "t.csv",
         table([("", "a"), ("?", "b"), ("x", ""), ("y", "")]),
         {},
-        ["column 'label'", "no labels of usable texts"],
+        ["column 'label'", "no labels of usable texts (2 labelled ones hold no letter or digit)"],
+    ),
+    "emoji only": (
+        "t.csv",
+        table([("👍" * (n + 1), label) for n, (_, label) in enumerate(GOOD)]),
+        {},
+        ["column 'label'", "no labels of usable texts (40 labelled ones hold no letter or digit)"],
+    ),
+    "labels in the unlabelled split only": (
+        "t.csv",
+        table([(*row, "unlabelled") for row in GOOD], "text,label,split"),
+        {},
+        ["column 'label'", "no labels of usable texts (all labels are in the unlabelled split)"],
     ),
     "every label is different": (
         "t.csv",
