@@ -16,13 +16,14 @@ from safetensors.numpy import load_file
 
 from paperkit import code, corpora
 from paperkit.corpora.corpus import Corpus
+from paperkit.errors import InputError
 from paperkit.models import backbones
 from paperkit.progress import progress_bar
 from paperkit.store import Store, key
 from paperkit.terms import NEGATIVES
 from paperkit.text.augment import rests_on
 from paperkit.text.prepare import TextOptions, words_identity
-from paperkit.text.tokens import TokenOptions
+from paperkit.text.tokens import TokenOptions, check_length
 from paperkit.training.methods import Method, Schedule
 from paperkit.training.numerics import numerics, resolve_dtype
 
@@ -161,12 +162,28 @@ class Run:
         return rows[chosen], table.label.to_numpy()[rows[chosen]], self.outputs["logits"][chosen]
 
 
+def check(specs: Iterable[RunSpec]) -> None:
+    """Refuse settings that one of these runs could not be trained with, which would otherwise be found out after others were.
+
+    Raises:
+        InputError: a text longer than its encoder can read, or one number as α where there are more than two classes.
+    """
+    specs = list(specs)
+    for options in dict.fromkeys(spec.text for spec in specs if isinstance(spec.text, TokenOptions)):
+        check_length(options)
+    for source in dict.fromkeys(spec.source for spec in specs if isinstance(spec.method.alpha, int | float)):
+        if (found := source.load().n_classes) != 2:
+            raise InputError(f"alpha is a number, which means two classes; {source.load().name} has {found}: "
+                             "accepted are inverse and none")  # fmt: skip
+
+
 def get(specs: Sequence[RunSpec], store: Store | None = None, workers: int | None = None) -> list[Run]:
     """The runs, in the order of ``specs``; missing ones are trained first, ``workers`` at a time (default: one per core).
 
     Every run uses one thread, so the number of workers changes the time and nothing else.
     """
     store = store or Store.default()
+    check(specs)
     # one per folder: specs of one run may differ (in the method's name), equal ones may be two runs (gamma 2 and 2.0)
     missing = list({store.folder(KIND, spec.identity): spec for spec in specs if spec.find(store) is None}.values())
     in_parallel(train, [(spec, store) for spec in in_good_order(missing)], workers, "training", "run")

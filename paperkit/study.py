@@ -10,6 +10,7 @@ from typing import Any
 
 from paperkit import paths, profiles, runs
 from paperkit.corpora.corpus import Corpus
+from paperkit.errors import InputError
 from paperkit.models import backbones
 from paperkit.papers import (
     ALPHAS,
@@ -83,7 +84,12 @@ class Study:
             return Source(
                 "travel", **columns
             )  # which refuses columns: they are for a table, perhaps its name is missing
-        return Source(str(Path(self.data).expanduser().resolve()), **columns)
+        try:
+            path = Path(self.data).expanduser().resolve()
+        except (RuntimeError, ValueError) as error:  # a loop of links, an unknown ~user; a NUL
+            raise InputError(f"data is {self.data!r}, a path that leads nowhere ({error}); accepted are embedded, public, or "
+                             "the path of a table") from None  # fmt: skip
+        return Source(str(path), **columns)
 
     @property
     def corpus(self) -> Corpus:
@@ -315,7 +321,7 @@ class Study:
         return found
 
     def plan(self) -> list[RunSpec]:
-        """Every run that the notebooks will ask for."""
+        """Every run that the notebooks will ask for; refuses settings that one of them could not be trained with."""
         tables = (self.ablation_specs(), self.surface_specs(), self.encoder_specs(), self.ten_specs(), self.relative_specs(),
                   self.sentence_specs(), self.share_specs(), self.noise_specs(), self.pool_specs(), self.branch_specs(),
                   self.budget_specs(), self.variant_specs())  # fmt: skip
@@ -323,6 +329,7 @@ class Study:
         once: dict[RunSpec, RunSpec] = {}
         for spec in every:  # one run may have a name in each of two tables
             once.setdefault(replace(spec, method=replace(spec.method, name="")), spec)
+        runs.check(once.values())
         return list(once.values())
 
     def get(self, specs: Iterable[RunSpec]) -> list[Run]:
@@ -338,12 +345,16 @@ class Study:
         return prepare(self.corpus, train_on, replace(self.profile.text, **text), self.store)
 
     def summary(self) -> str:
-        """What will be computed, in three lines of plain text."""
+        """What will be computed, in a few lines of plain text; of a table also which columns were taken."""
         corpus, profile = self.corpus, self.profile
         sizes = corpus.table.split.value_counts()
         parts = ", ".join(f"{sizes[s]:,} {s}" for s in ("train", "dev", "test", "unlabelled") if s in sizes)
+        columns = [note for note in corpus.notes if note.reason.startswith("column used as ")]
+        used = [(note.reason.split()[-1], *note.detail.partition(", guessed")[:2]) for note in columns]
+        taken = ", ".join(f"{role}={column}" + (" (guessed)" if guessed else "") for role, column, guessed in used)
         lines = [
             f"corpus   {corpus.name}: {len(corpus):,} texts ({parts}), {corpus.n_classes} classes, {corpus.language}",
+            *([f"columns  {taken}"] if taken else []),
             f"profile  {profile.name}: {profile.seeds} seeds, {profile.schedule.epochs} epochs, "
             f"γ = {profile.gamma:g}, α = {profile.alpha}, vectors {profile.text.vector_size} wide",
             f"sha256   {corpus.checksum[:16]}",

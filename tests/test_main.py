@@ -114,6 +114,36 @@ def test_data_that_are_neither_a_name_nor_a_file_are_refused(capsys, home):
     assert "public.csv" in said
 
 
+@pytest.mark.parametrize("command", [["train"], ["plan"], ["where"], ["notebook", "01_data"]], ids=" ".join)
+def test_a_path_that_leads_nowhere_is_refused(capsys, home, command):
+    (home / "loop.csv").symlink_to("loop.csv")
+    for data in ("loop.csv", "~nobody-of-that-name/mine.csv"):
+        assert data in mistake(capsys, home, *command, "--data", data, *REST)
+
+
+@pytest.mark.parametrize("command", [["train"], ["plan"], ["exhibit", "x_encoder_table"]], ids=" ".join)
+@pytest.mark.parametrize("length", [2, 9999])
+def test_a_length_that_no_encoder_reads_is_refused_before_anything_is_trained(capsys, home, command, length):
+    write_csv(home / "mine.csv", ("text", "label"), tickets({"a": 12, "b": 12}))
+    said = mistake(capsys, home, *command, "--data", "mine.csv", *REST, f"tokens.max_length={length}")
+    assert said.startswith(f"tokens.max_length is {length}; accepted are 3 to ")
+
+
+@pytest.mark.parametrize("command", [["train"], ["plan"], ["exhibit", "b_table_4"]], ids=" ".join)
+def test_one_alpha_for_many_classes_is_refused_before_anything_is_trained(capsys, home, command):
+    write_csv(home / "mine.csv", ("text", "label"), tickets({"a": 12, "b": 12, "c": 12}))
+    said = mistake(capsys, home, *command, "--data", "mine.csv", *REST, "alpha=0.25")
+    assert said == "alpha is a number, which means two classes; mine has 3: accepted are inverse and none"
+
+
+def test_a_plan_says_which_columns_were_guessed(capsys, home):
+    write_csv(home / "mine.csv", ("body", "category"), tickets({"a": 12, "b": 12}))
+    assert main(["plan", "--data", "mine.csv", "--text", "body", *REST]) == 0
+    assert "\ncolumns  text=body, label=category (guessed)\n" in capsys.readouterr().out
+    assert main(["plan", *REST]) == 0
+    assert "\ncolumns" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["b_table_9", "b_table", "", "../b_table_4"])
 def test_an_unknown_exhibit_is_refused(capsys, home, name):
     said = mistake(capsys, home, "exhibit", name, *REST)

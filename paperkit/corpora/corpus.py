@@ -155,7 +155,7 @@ def drop_unusable(table: pd.DataFrame) -> tuple[pd.DataFrame, list[Note]]:
     table = table.iloc[place]
     key = table.text.map(normalise).astype(object)
     blank = (key == "").to_numpy()
-    notes = [Note("empty text: dropped", int(blank.sum()))]
+    notes = [Note("no letter or digit in the text: dropped", int(blank.sum()))]
     table, key, place = table[~blank].copy(), key[~blank].to_numpy(), place[~blank]
 
     labelled = (table.label >= 0).to_numpy()

@@ -14,6 +14,7 @@ import json
 import math
 import re
 import warnings
+import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,16 @@ ACCEPTED = ".csv, .tsv, .jsonl (each also .gz), .parquet, .xlsx"
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 Row = tuple[int, list[object]]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A cell that holds no value of its own: refused, with this reason, where its column is used."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -49,13 +60,16 @@ class Sheet:
         """One column as text: nothing for None and NaN, 1 for 1.0, 1 and 0 for booleans.
 
         Raises:
-            InputError: a cell holds a list, an object or bytes, or a NUL character.
+            InputError: a cell holds a list, an object or bytes, a NUL character, or (XLSX) a formula or an error, or lies in
+                merged cells.
         """
         return [
             self._string(value, number, column) for value, number in zip(self.cells[column], self.numbers, strict=True)
         ]
 
     def _string(self, value: object, number: int, column: str) -> str:
+        if isinstance(value, Unreadable):
+            refuse(self.path, value.reason, number, column)
         text = scalar(value)
         if text is None:
             kind = {dict: "an object", list: "a list", bytes: "bytes"}.get(type(value), type(value).__name__)
@@ -166,11 +180,26 @@ def _decoded(path: Path, data: bytes) -> tuple[str, str]:
         encodings = ["utf-8", "gb18030"]
     for encoding in encodings:
         try:
-            # files that were joined have marks in the middle, where one hides an opening quote
-            return data.decode(encoding).replace("\ufeff", ""), encoding
+            text = data.decode(encoding)
         except UnicodeDecodeError:
-            pass
+            continue
+        if encoding == "gb18030" and _swallowed_letters(text):
+            refuse(path, "its encoding looks like Windows-1252 or Latin-1, which is not read: save the file as UTF-8")
+        # files that were joined have marks in the middle, where one hides an opening quote
+        return text.replace("\ufeff", ""), encoding
     refuse(path, "its encoding is unreadable: accepted are utf-8, utf-8-sig, utf-16 with a byte order mark, gb18030")
+
+
+def _swallowed_letters(text: str) -> bool:
+    """Whether gb18030 read Latin-1: there an accented letter takes the letter behind it for the second byte of a character,
+    so that most characters beyond ASCII have such a byte and stand within a word: ``schön`` becomes ``sch鰊``.
+
+    Neither alone would do: a quarter of traditional characters have such a byte, and ``A座`` stands within a word.
+    """
+    letters = Counter(re.findall(r"[^\W\x00-\x7f]", text))
+    within = Counter(re.findall(r"(?<=[A-Za-z])[^\W\x00-\x7f]|[^\W\x00-\x7f](?=[A-Za-z])", text))
+    swallowing = sum(count for letter, count in within.items() if letter.encode("gb18030")[1:].isalpha())
+    return 2 * swallowing > letters.total()
 
 
 @contextlib.contextmanager
@@ -288,33 +317,62 @@ def _xlsx(path: Path, data: bytes, wanted: tuple[str, ...]) -> tuple[list[str], 
 
     try:
         with warnings.catch_warnings(action="ignore"):
-            # formulas are read as they are written, never computed
             book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=False)
             sheets = book.worksheets
             if sheets:
                 sheets[0].reset_dimensions()  # some writers state them wrong
-            lines = [list(line) for line in sheets[0].iter_rows(values_only=True)] if sheets else []
+            lines = [[_value(cell) for cell in line] for line in sheets[0].iter_rows()] if sheets else []
+            merged = _merged(data, sheets[0]) if sheets else {}
     except Exception:  # openpyxl lets through whatever its zip and XML readers raise
         refuse(path, "is not an XLSX workbook, in spite of its suffix")
     header: list[str] = []
     rows: list[Row] = []
     for number, line in enumerate(lines, start=1):
-        while line and not (scalar(line[-1]) or "").strip():
+        while line and (last := scalar(line[-1])) is not None and not last.strip():
             line.pop()
         if not line:
             continue
         if not header:
+            for cell in line:
+                if isinstance(cell, Unreadable):
+                    refuse(path, f"in the column names, {cell.reason}", number)
             header = [scalar(cell) or "" for cell in line]
         elif len(line) > len(header):
             refuse(path, f"has {len(line)} cells where the header has {len(header)}", number)
         else:
             rows.append((number, line + [None] * (len(header) - len(line))))
+    numbered = dict(rows)
+    for place, (left, top, right, bottom) in merged.items():
+        reason = f"lies in the merged cells {place}: expected a cell of its own, unmerge them and fill each one"
+        for number in range(top, min(bottom, len(lines)) + 1):
+            line = numbered.get(number, [])
+            line[left - 1 : right] = [Unreadable(reason)] * len(line[left - 1 : right])
     which = (
         f", sheet '{one_line(sheets[0].title)}'" + (f", the first of {len(sheets)}" if len(sheets) > 1 else "")
         if sheets
         else ""
     )
     return header, rows, f"XLSX{which}"
+
+
+def _value(cell) -> object:
+    """What a cell of a workbook holds. Formulas are never computed, and what was once computed may be long out of date."""
+    if cell.data_type == "f":
+        return Unreadable("a cell holds a formula: expected its value, paste values only or save the sheet as CSV")
+    if cell.data_type == "e":
+        return Unreadable(f"a cell holds the error {one_line(cell.value, 30)}: expected a value or an empty cell")
+    return cell.value
+
+
+def _merged(data: bytes, sheet) -> dict[str, tuple[int, int, int, int]]:
+    """Merged ranges, ``"A2:B3"`` as (left, top, right, bottom) from 1. openpyxl tells them only of a sheet that it keeps in
+    memory as a whole, at some fifty times the size of the file."""
+    from openpyxl.utils import range_boundaries
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        source = archive.read(sheet._worksheet_path)
+    places = re.findall(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([^"]+)"', source)
+    return {place.decode(): range_boundaries(place.decode()) for place in places}
 
 
 _READERS = {

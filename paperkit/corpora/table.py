@@ -7,6 +7,7 @@ same way for everybody is handled, and counted in the corpus' notes.
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +45,8 @@ SPLIT_NAMES = {
 }
 NEGATIVE = {"0", "-1", "no", "false", "neg", "negative", "bad", "消极", "差评", "负面", "负向", "负", "不满意", "否"}
 POSITIVE = {"1", "yes", "true", "pos", "positive", "good", "积极", "好评", "正面", "正向", "正", "满意", "是"}
+MISSING = {"nan", "none", "null", "n/a", "na", "#n/a"}  # as programs write an empty cell; "none" may also be a class
+CROSSING = "text in two of the given splits"  # how the note on them begins
 MOST_PLATFORMS = 20  # a guessed platform column with more values is something else
 
 
@@ -72,11 +75,16 @@ def read(
         if column:
             how = "" if given[role] else ", guessed (say which with " + role.upper() + "=column)"
             notes.append(Note(f"column used as {role}", len(sheet), one_line(column) + how))
+    free = [column for column in sheet.columns if column not in chosen.values()]
+    if not chosen["split"] and (passed := _named(free, "split")):
+        reason = "column not used as split: none of its values is train, dev, test or unlabelled"
+        notes.append(Note(reason, len(sheet), ", ".join(map(one_line, passed))))
 
     name = slug(path)
     table = pd.DataFrame({"id": [f"{name}:{number}" for number in sheet.numbers]})
     table["text"], cut = _texts(sheet, chosen["text"])
-    names, table["label"] = _labels(sheet, chosen["label"])
+    names, table["label"], of_labels = _labels(sheet, chosen["label"])
+    notes += of_labels
     table["platform"] = _platforms(sheet, chosen["platform"], name)
     notes.append(Note(f"text longer than {LONGEST:,} characters: cut", cut))
     notes.append(Note("row without a label: unlabelled", int((table.label < 0).sum())))
@@ -135,14 +143,18 @@ def _choose_columns(sheet: Sheet, given: dict[str, str | None]) -> dict[str, str
     return chosen
 
 
-def _by_name(sheet: Sheet, role: str, free: list[str]) -> str | None:
+def _named(free: list[str], role: str) -> list[str]:
+    """The columns whose name says that role, the likeliest first."""
     plain = {re.sub(r"[\W_]+", "", column).casefold(): column for column in reversed(free)}
-    for candidate in NAMES[role].split():
-        column = plain.get(candidate)
-        if column is None:
-            continue
-        values = {(value or "").strip() for value in _lenient(sheet, column)} - {""}
-        if role == "split" and not (values and all(value.casefold() in SPLIT_NAMES for value in values)):
+    return [plain[name] for name in NAMES[role].split() if name in plain]
+
+
+def _by_name(sheet: Sheet, role: str, free: list[str]) -> str | None:
+    for column in _named(free, role):
+        values = {value.strip() for value in _lenient(sheet, column)} - {""}
+        # one known name makes it the split column: an unknown one beside it is refused later, where ignoring the column
+        # would train on given test rows
+        if role == "split" and not any(value.casefold() in SPLIT_NAMES for value in values):
             continue
         if role == "platform" and not 1 < len(values) <= MOST_PLATFORMS:
             continue
@@ -177,9 +189,12 @@ def _texts(sheet: Sheet, column: str) -> tuple[list[str], int]:
     return [text[:LONGEST] for text in texts], cut
 
 
-def _labels(sheet: Sheet, column: str) -> tuple[tuple[str, ...], list[int]]:
-    """Class names in order, and for each row its class or −1."""
-    labels = [" ".join(label.split()) for label in sheet.strings(column)]
+def _labels(sheet: Sheet, column: str) -> tuple[tuple[str, ...], list[int], list[Note]]:
+    """Class names in order, for each row its class or −1, and what was done to the names."""
+    given = [" ".join(label.split()) for label in sheet.strings(column)]
+    labels = [_visible(label) for label in given]
+    changed = sum(label != before for label, before in zip(labels, given, strict=True))
+    notes = [Note("label with invisible or decomposed letters: taken as it looks", changed)]
     for number, label in zip(sheet.numbers, labels, strict=True):
         if "/" in label and not all(step.strip() for step in label.split("/")):
             refuse(
@@ -189,6 +204,9 @@ def _labels(sheet: Sheet, column: str) -> tuple[tuple[str, ...], list[int]]:
                 column,
             )
     labels = ["/".join(step.strip() for step in label.split("/")) for label in labels]
+    missing = Counter(label for label in labels if label.casefold() in MISSING)
+    reason = "label that may stand for none is taken as a class: leave the cell empty for unlabelled rows"
+    notes.append(Note(reason, missing.total(), ", ".join(sorted(missing))))
     present = set(labels) - {""}
     if not present:
         refuse(sheet.path, "holds no labels: expected one for each row that is not to be unlabelled", column=column)
@@ -200,7 +218,13 @@ def _labels(sheet: Sheet, column: str) -> tuple[tuple[str, ...], list[int]]:
         rename = {label: label for label in present}
     names = in_order(set(rename.values()))
     index = {name: at for at, name in enumerate(names)}
-    return names, [index[rename[label]] if label else UNLABELLED for label in labels]
+    return names, [index[rename[label]] if label else UNLABELLED for label in labels], notes
+
+
+def _visible(label: str) -> str:
+    """A label without control and format characters, such as a zero-width space, in NFC: what looks equal is equal."""
+    letters = (letter for letter in label if letter.isspace() or unicodedata.category(letter) not in ("Cc", "Cf"))
+    return " ".join(unicodedata.normalize("NFC", "".join(letters)).split())
 
 
 def in_order(names: set[str]) -> tuple[str, ...]:
@@ -253,9 +277,12 @@ def _finish(path: Path, table: pd.DataFrame, names: tuple[str, ...], column: str
 
     present = sorted(set(kept.label[kept.label >= 0]))
     if len(present) < 2:
-        what = (
-            f"holds one class only ('{one_line(names[present[0]])}')" if present else "holds no labels of usable texts"
-        )
+        if present:
+            what = f"holds one class only ('{one_line(names[present[0]])}')"
+        elif count := int((table.label >= 0).sum()):
+            what = f"holds no labels of usable texts ({count} labelled ones hold no letter or digit)"
+        else:
+            what = "holds no labels of usable texts (all labels are in the unlabelled split)"
         refuse(path, f"{what}: expected two classes or more", column=column)
     kept["label"] = kept.label.map({old: new for new, old in enumerate(present)}).fillna(UNLABELLED).astype("int64")
     names = tuple(names[old] for old in present)
@@ -265,7 +292,9 @@ def _finish(path: Path, table: pd.DataFrame, names: tuple[str, ...], column: str
 def _check_usable(path: Path, corpus: Corpus, column: str) -> None:
     """Refuse a corpus on which nothing can be trained, chosen or tested."""
     if len(set(corpus.rows("train").label)) < 2:
-        refuse(path, "the training rows hold fewer than two classes: expected two or more", column=column)
+        crossing = next((note.detail for note in corpus.notes if note.reason.startswith(CROSSING)), "")
+        why = f", once texts of several given splits are kept in one ({crossing})" if crossing else ""
+        refuse(path, f"the training rows hold fewer than two classes{why}: expected two or more", column=column)
     for split in ("test", "dev"):
         if not len(corpus.rows(split)):
             refuse(

@@ -186,7 +186,7 @@ def read_exams(contents: Mapping[str, bytes]) -> Rows:
         }
     )
     notes = (
-        Note("empty text: dropped", blank),
+        Note("no letter or digit in the text: dropped", blank),
         Note("duplicate text: one kept", len(rows) - blank - len(first)),
         Note("same text under different labels: the first kept", sum(len(row["leaves"]) > 1 for row in first.values())),
         Note(

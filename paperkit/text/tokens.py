@@ -57,13 +57,17 @@ def tokenise(corpus: Corpus, options: TokenOptions, store: Store) -> Tokenised:
     Raises:
         InputError: no such backbone, or a ``max_length`` that it cannot take.
     """
-    backbone = backbones.find(options.backbone)
-    if not SHORTEST <= options.max_length <= backbone.positions:
-        raise InputError(f"max_length is {options.max_length}; accepted are {SHORTEST} to {backbone.positions} tokens, "
-                         f"which is what backbone {options.backbone!r} can read")  # fmt: skip
-
+    check_length(options)
     texts = _kept({"corpus": corpus.checksum}, corpus.table.text.tolist(), options, store)
-    return Tokenised(texts, _tokeniser(backbone)[0].get_vocab_size(), options)
+    return Tokenised(texts, _tokeniser(backbones.find(options.backbone))[0].get_vocab_size(), options)
+
+
+def check_length(options: TokenOptions) -> None:
+    """Refuse a ``max_length`` that the backbone cannot read."""
+    longest = backbones.find(options.backbone).positions
+    if not SHORTEST <= options.max_length <= longest:
+        raise InputError(f"tokens.max_length is {options.max_length}; accepted are {SHORTEST} to {longest} tokens, "
+                         f"which is what backbone {options.backbone!r} can read")  # fmt: skip
 
 
 def characters_read(texts: Sequence[str], options: TokenOptions) -> list[int]:

@@ -4,13 +4,25 @@ import platform
 from functools import lru_cache
 
 from paperkit import code
+from paperkit.errors import InputError
 
 
 def resolve_device(device: str) -> str:
-    """``"auto"`` is a GPU if there is one."""
+    """``"auto"`` is a GPU if there is one.
+
+    Raises:
+        InputError: no device of ours, or a GPU where there is none.
+    """
     import torch
 
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"device is {device!r}; accepted are cpu, cuda and auto")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device is 'cuda', but this PyTorch sees no CUDA GPU: accepted are cpu and auto, and TORCH=cuda "
+                         "installs the CUDA build")  # fmt: skip
+    return device
 
 
 def resolve_dtype(dtype: str, device: str) -> str:

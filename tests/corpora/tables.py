@@ -22,13 +22,16 @@ def with_row(*cells, at=2, header="text,label") -> str:
     return table([*GOOD[: at - 2], cells, *GOOD[at - 2 :]], header)
 
 
-def workbook(*sheets) -> bytes:
+def workbook(*sheets, merge=()) -> bytes:
+    """Sheets of rows, the ranges ``merge`` of the first one merged; what starts with = is a formula."""
     book = openpyxl.Workbook()
     book.remove(book.active)
     for number, rows in enumerate(sheets, start=1):
         sheet = book.create_sheet(f"Sheet{number}")
         for row in rows:
             sheet.append(list(row))
+    for cells in merge:
+        book.worksheets[0].merge_cells(cells)
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()

@@ -127,7 +127,7 @@ def test_a_labelled_copy_stands_for_an_unlabelled_one():
 def test_texts_without_a_word_are_dropped_and_counted():
     corpus = made(rows(20).assign(text=["", "  ", "!!!", *(f"word {i}" for i in range(17))]))
     assert len(corpus) == 17
-    assert reasons(corpus) == {"empty text": 3}
+    assert reasons(corpus) == {"no letter or digit in the text": 3}
 
 
 @pytest.mark.parametrize("deduplicate", [True, False])

@@ -389,7 +389,11 @@ def test_real_corpus(real, name):
     corpus = corpora.load(name)
     assert corpus.label_names == ("negative", "positive") and corpus.language == "zh"
     assert leaks(corpus).empty and corpus.table.id.is_unique
-    dropped = sum(note.count for note in corpus.notes if note.reason.split(":")[0] in ("empty text", "duplicate text"))
+    dropped = sum(
+        note.count
+        for note in corpus.notes
+        if note.reason.split(":")[0] in ("no letter or digit in the text", "duplicate text")
+    )
     assert len(corpus) + dropped == public.manifest()[name].rows
     assert set(corpus.table.split) == {"train", "dev", "test"}
     for platform in corpus.platforms:

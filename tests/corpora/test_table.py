@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from paperkit.corpora.corpus import leaks, normalise
+from paperkit.corpora.sheet import _decoded
 from paperkit.corpora.table import LONGEST, in_order, read
 from paperkit.errors import InputError
 from tests.corpora.tables import FRAME, GOOD, OBJECTS, lines, parquet, table, workbook, write
@@ -80,6 +81,23 @@ def test_gb18030_is_tried_and_said(tmp_path):
     assert notes(corpus)["column used as text"][1].startswith("评论, guessed")
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["WiFi很好", "A座", "B座", "下次来", "T恤L码"],
+        ["A座", "B座", "C座", "D座", "E座"],
+        ["這間A棟很髒", "WiFi慢", "價錢貴", "服務態度差", "種類多"],
+        ["a café", "naïveté", "a résumé", "touché", "Zoë"],  # gb18030 has accented letters of its own, for pinyin
+        ["“good”", "good — bad", "good…", "5 °C", "fine"],
+    ],
+    ids=["mixed", "single characters in words", "traditional", "accented", "no letters"],
+)
+@pytest.mark.parametrize("times", [1, 40])
+def test_gb18030_with_latin_letters_is_read(tmp_path, texts, times):
+    read_back, encoding = _decoded(tmp_path, table([(text, "a") for text in texts] * times).encode("gb18030"))
+    assert encoding == "gb18030" and all(text in read_back for text in texts)
+
+
 def test_given_columns_are_said_without_guess(tmp_path):
     corpus = load(tmp_path, table(header="x,y"), text="x", label="y")
     assert notes(corpus)["column used as text"] == (40, "x")
@@ -133,6 +151,25 @@ def test_numeric_labels(tmp_path, labels, names):
     assert corpus.label_names == names
 
 
+def test_labels_that_look_equal_are_one_class(tmp_path):
+    labels = ["café", "cafe\u0301", "tea", "tea\u200b", "\u2066te\u00ada\u2069", "caf\u0001é", "tea \u200b", "\u200b"]
+    corpus = load(tmp_path, table([(f"text {n}", labels[n % 8]) for n in range(80)]))
+    assert corpus.label_names == ("café", "tea")
+    assert corpus.table.label.tolist() == [0, 0, 1, 1, 1, 0, 1, -1] * 10
+    reason = "label with invisible or decomposed letters: taken as it looks"
+    assert notes(corpus)[reason][0] == 60
+    assert reason not in notes(load(tmp_path, table([(text, f" {label} é ") for text, label in GOOD])))
+
+
+def test_a_label_that_may_stand_for_none_is_a_class_and_said(tmp_path):
+    written = ["NaN", "None", "null", "N/A", "NA", "#N/A"]
+    corpus = load(tmp_path, table([(f"text {n}", [*written, "nano", ""][n % 8]) for n in range(80)]))
+    assert corpus.label_names == ("#N/A", "N/A", "NA", "NaN", "nano", "None", "null")
+    reason = "label that may stand for none is taken as a class: leave the cell empty for unlabelled rows"
+    assert notes(corpus)[reason] == (60, "#N/A, N/A, NA, NaN, None, null")
+    assert reason not in notes(load(tmp_path, table()))
+
+
 @pytest.mark.parametrize("labels", [[0, 1], [0.0, 1.0], [False, True]])
 def test_numeric_labels_of_typed_formats(tmp_path, labels):
     values = [labels[n % 2] for n in range(40)]
@@ -157,7 +194,7 @@ def test_texts_that_are_not_strings(tmp_path):
     corpus = load(tmp_path, content, "t.xlsx")
     assert texts_of(corpus)[40:] == ["1", "2.5", "2024-05-01", "2024-05-01 12:30:00"]
     assert notes(corpus)["rows read"][1] == "XLSX, sheet 'Sheet1', the first of 2"
-    assert notes(corpus)["empty text: dropped"][0] == 1
+    assert notes(corpus)["no letter or digit in the text: dropped"][0] == 1
     assert notes(corpus)["duplicate text: one kept"][0] == 1
 
 
@@ -165,7 +202,14 @@ def test_formulas_and_markup_stay_data(tmp_path):
     odd = ['=HYPERLINK("http://x","y")', "<script>alert(1)</script>", "=1+1", "| a | b |", "${x} $$ \\input{y}"]
     rows = [*GOOD, *((text, "a") for text in odd)]
     assert texts_of(load(tmp_path, table(rows)))[40:] == odd
-    assert texts_of(load(tmp_path, workbook([("text", "label"), *rows]), "t.xlsx"))[40:] == odd
+
+
+def test_a_workbook_may_hold_anything_in_columns_that_are_not_used(tmp_path):
+    rows = [("text", "label", "other"), *((*row, ["=1+1", "#N/A", "merged", ""][n % 4]) for n, row in enumerate(GOOD))]
+    content = workbook(rows, merge=["C4:C5", "C40:D41", "E2:E9", "A43:A50", "C1:D1"])
+    corpus = load(tmp_path, content, "t.xlsx", text="text", label="label")
+    assert texts_of(corpus) == [text for text, _ in GOOD]
+    assert corpus.label_names == ("a", "b") and (corpus.table.label >= 0).all()
 
 
 def test_huge_quoted_and_many_line_texts(tmp_path):
@@ -327,6 +371,8 @@ def test_labels_in_the_unlabelled_split_are_not_used(tmp_path):
 def test_a_column_named_split_that_holds_something_else_is_left_alone(tmp_path):
     corpus = load(tmp_path, table([(*row, n) for n, row in enumerate(GOOD)], "text,label,split"))
     assert "column used as split" not in notes(corpus)
+    reason = "column not used as split: none of its values is train, dev, test or unlabelled"
+    assert notes(corpus)[reason] == (40, "split")
 
 
 def test_25_000_rows_take_seconds(tmp_path):

@@ -141,7 +141,7 @@ def test_exams():
     assert parsed.table.label.tolist() == [0] * 6 + [1] * 7
     assert parsed.table.votes[6] == "历史/古代史/常见|历史/古代史/罕见" and parsed.table.votes[7] == "历史/古代史/常见"
     assert {note.reason.split(":")[0]: note.count for note in parsed.notes} == {
-        "empty text": 1,
+        "no letter or digit in the text": 1,
         "duplicate text": 1,
         "same text under different labels": 1,
         "leaf of fewer than 6 questions": 5,
@@ -204,7 +204,12 @@ def test_real_corpus(real, name):
     assert set(corpus.table.label) == {*range(corpus.n_classes)} | ({-1} if sizes["unlabelled"] else set())
     assert (corpus.table.label[corpus.table.split == "unlabelled"] == -1).all()
     assert (corpus.table.status[corpus.table.split.isin(("dev", "test"))] == "core").all()
-    gone = ("empty text", "duplicate text", "text in two of the given splits", "leaf of fewer than 6 questions")
+    gone = (
+        "no letter or digit in the text",
+        "duplicate text",
+        "text in two of the given splits",
+        "leaf of fewer than 6 questions",
+    )
     dropped = sum(note.count for note in corpus.notes if note.reason.split(":")[0] in gone)
     assert len(corpus) + dropped == public.manifest()[name].rows
 

@@ -139,7 +139,7 @@ def test_our_own_encoders_share_their_tokens(corpus, store):
 @pytest.mark.parametrize("max_length", [-1, 0, 2, POSITIONS + 1])
 def test_a_length_that_the_encoder_cannot_take_is_refused(folder, corpus, store, max_length):
     with pytest.raises(
-        InputError, match=rf"^max_length is {max_length}; accepted are 3 to {POSITIONS} tokens, which is what"
+        InputError, match=rf"^tokens.max_length is {max_length}; accepted are 3 to {POSITIONS} tokens, which is what"
     ):
         tokenise(corpus, TokenOptions(str(folder), max_length), store)
     assert not store.root.exists()

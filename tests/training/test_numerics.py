@@ -1,9 +1,12 @@
 """The precision and the device that ``"auto"`` stands for."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from paperkit.training.numerics import resolve_device, resolve_dtype
+from paperkit.errors import InputError
+from paperkit.training.numerics import numerics, resolve_device, resolve_dtype
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "auto"])
@@ -34,5 +37,14 @@ def test_on_a_gpu_it_takes_a_gpu_that_does_not_emulate(monkeypatch, supported):
 
 def test_without_a_gpu_auto_is_the_processor(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert [resolve_device(device) for device in ("auto", "cpu", "cuda")] == ["cpu", "cpu", "cuda"]
+    assert [resolve_device(device) for device in ("auto", "cpu")] == ["cpu", "cpu"]
     assert resolve_dtype("auto", "auto") == resolve_dtype("auto", "cpu")
+    for ask in (resolve_device, numerics, partial(resolve_dtype, "auto")):
+        with pytest.raises(InputError, match="'cuda', but this PyTorch sees no CUDA GPU: accepted are cpu and auto"):
+            ask("cuda")
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:0", "CPU", ""])
+def test_an_unknown_device_is_refused(device):
+    with pytest.raises(InputError, match=f"^device is '{device}'; accepted are cpu, cuda and auto$"):
+        resolve_device(device)
