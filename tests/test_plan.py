@@ -43,7 +43,7 @@ def test_an_empty_store_misses_everything_and_says_that_it_guesses(study):
     specs = study.plan()
     assert len(set(study.paper_b_specs())) == 2 * (3 * 2 + 2)
     assert sum(len(specs) for specs in study.ablation_specs().values()) == 8 * 2, "of which the first is in the tables"
-    assert sum(len(specs) for specs in study.ten_specs().values()) == 2 * (10 + 1)
+    assert sum(len(specs) for specs in study.ten_specs().values()) == 2 * (10 + 2)
     tables = (study.ablation_specs, study.surface_specs, study.encoder_specs, study.ten_specs, study.relative_specs,
               study.sentence_specs, study.share_specs, study.noise_specs, study.pool_specs, study.branch_specs,
               study.budget_specs, study.variant_specs)  # fmt: skip
