@@ -157,7 +157,7 @@ lab: $(READY) ## open the notebooks in JupyterLab
 	$(PY) -m jupyterlab --LabApp.app_settings_dir=build/lab --FileContentsManager.preferred_dir=notebooks
 
 # A file of tests stays in one process: what it has trained it shares.
-PYTEST := PAPERKIT_HEADLESS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 300
+PYTEST := PAPERKIT_HEADLESS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 1200
 
 test: $(READY) ## the tests, and every notebook against its committed numbers
 	$(PYTEST) -m 'not slow' tests notebooks

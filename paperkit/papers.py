@@ -113,11 +113,8 @@ def variants(base: Method = BASELINE, uda: Consistency = UDA, esimcse: Contrast 
     variants. What equals the plain member, or does not go with its other settings, is left out."""
 
     def repeated(rate: float) -> dict[str, Any]:
-        return (
-            {"augmentation": replace(esimcse.augmentation, rate=rate)}
-            if esimcse.augmentation.kind == "repetition"
-            else {}
-        )
+        known = esimcse.positive == esimcse.augmentation.kind == "repetition"
+        return {"augmentation": replace(esimcse.augmentation, rate=rate)} if known else {}
 
     families = {
         "UDA": ("consistency", uda, {

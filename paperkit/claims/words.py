@@ -276,6 +276,7 @@ _REASONS_ZH = {
     r"these data have no runs on the paper's second corpus": "这些数据没有论文第二个语料上的运行",
     r"(.+): 0/0 on every pair of platforms": r"\1 在每一对平台上均为 0/0",
     r"there is no run of (.+)": r"没有 \1 的运行",
+    r"no run gets there: (\w+) is 0 in all (\d+)": r"全部 \2 次运行都未达到（\1 为 0）",
 }  # fmt: skip
 
 

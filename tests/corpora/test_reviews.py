@@ -138,8 +138,8 @@ def test_reviews_without_sentiment_survive_in_a_known_share(corpus, raw, lexicon
     assert 0.04 < 1 - kinds["core"] / len(corpus) < 0.07
     assert {"default praise", "no Han character", "too short", "only interjections", "placeholder"} <= set(kinds.index)
     empty, equal = (
-        next(note.count for note in corpus.notes if note.reason.startswith(f"{what} text:"))
-        for what in ("empty", "duplicate")
+        next(note.count for note in corpus.notes if note.reason.startswith(what))
+        for what in ("no letter or digit in the text:", "duplicate text:")
     )
     assert empty > 30 and equal > 100
     assert (corpus.table[corpus.table.status == "default praise"].label == 0).any()  # both classes have some

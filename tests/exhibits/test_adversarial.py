@@ -184,7 +184,7 @@ def test_sibling_errors_agree_with_table_3(made):
 def test_what_these_data_do_not_allow_is_said(made):
     study, contents = made
     assert contents["x_wrong_labels"].note == f"{study.corpus.name}: n/a, nobody knows the true labels."
-    assert contents["a_fig_5"].note == "n/a: one corpus only."
+    assert contents["a_fig_4"].note == "n/a: one corpus only.", "a table stands for the second corpus"
 
 
 def test_mixed_up_branches_are_scored_at_every_level(made):
@@ -284,9 +284,9 @@ def test_spread_is_of_the_raw_logits(made):
 
 def test_losses_are_those_of_the_steps(made):
     study, contents = made
-    table = contents["a_fig_4"].numbers
+    table = contents["a_fig_5"].numbers
     runs = runs_of(study, "Baseline+PGD")
-    of_each = contents["a_fig_4"].per_seed.set_index(["model", "seed"])
+    of_each = contents["a_fig_5"].per_seed.set_index(["model", "seed"])
     assert of_each.index.is_unique and len(of_each) == 10 * len(runs), "one row per run"
     for term in ("loss", "sup", "ce"):
         for run in runs:
@@ -299,7 +299,7 @@ def test_losses_are_those_of_the_steps(made):
 
 def test_a_cross_entropy_that_is_the_supervised_loss_is_drawn_once(made):
     study, contents = made
-    content = contents["a_fig_4"]
+    content = contents["a_fig_5"]
     alike = all(np.allclose(run.steps.sup, run.steps.ce, atol=1e-4) for model in ("Baseline", "UDA", "UDA+ESimCSE+PGD")
                 for run in runs_of(study, model))  # fmt: skip
     assert len(content.body.axes) == 2 * (2 if alike else 3) and ("drawn again" in content.note) == alike

@@ -168,6 +168,10 @@ def test_a_variant_that_is_the_plain_member_or_does_not_go_with_it_is_left_out()
         "equal budget",
     }
     assert names(given) - names(variants()) == {"linear TSA"}
+    other = replace(ESIMCSE, augmentation=Augmentation("repetition-one"))
+    assert names(variants()) - names(variants(esimcse=other)) == {"dup_rate = 0.1"}, (
+        "which this repetition does not have"
+    )
 
 
 def test_sentence_encoders_train_nothing_else():
