@@ -269,7 +269,9 @@ def between_draws(right: np.ndarray, rows: np.ndarray, clean: np.ndarray, others
     union = np.union1d(rows, others)
     score = np.zeros(len(union))
     for sign, hits, drawn in ((1, right, rows), (-1, clean, others)):
-        score[np.searchsorted(union, drawn)] += sign * hits.mean(axis=0) * len(union) / len(drawn)
+        each = hits.mean(axis=0)  # around its mean, so that how many texts of a draw are drawn again does not count
+        score[np.searchsorted(union, drawn)] += sign * (each - each.mean()) * len(union) / len(drawn)
+    score += right.mean() - clean.mean()
     return statistics.bootstrap_mean(score)
 
 
