@@ -17,6 +17,7 @@ from paperkit.seeds import derive
 from paperkit.store import Store, key, write_atomically
 from paperkit.text.tokens import SHORTEST
 from paperkit.text.vocabulary import Encoded
+from paperkit.training.numerics import threads
 
 KIND = "embeddings"
 STATES = ("trained", "untrained", "whitened")
@@ -55,7 +56,8 @@ def _identity(run: Run, state: str, train: int, other: int) -> dict:
 
 def _keep(run: Run, state: str, store: Store, identity: dict, train: int, other: int) -> None:
     def build(folder: Path) -> None:
-        found = probed(run, state, store, train, other)
+        with threads(run.spec.schedule.threads):  # as training had
+            found = probed(run, state, store, train, other)
         plain = {
             name: None if isinstance(value, float) and math.isnan(value) else value for name, value in found.items()
         }
@@ -65,13 +67,10 @@ def _keep(run: Run, state: str, store: Store, identity: dict, train: int, other:
 
 
 def probed(run: Run, state: str, store: Store, train: int = TRAIN, other: int = OTHER) -> dict:
-    """The same, computed here and now on one thread, as in training."""
-    import torch
-
+    """The same, computed here and now."""
     from paperkit.evaluate import probes
     from paperkit.text.augment import Augmentation, augmented
 
-    torch.set_num_threads(run.spec.schedule.threads)
     corpus = run.spec.source.load()
     model, prepared = network(run, state, store)
     rows = {

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import regex
-import torch
 from safetensors.numpy import load_file, save
 from scipy.special import softmax
 
@@ -35,7 +34,7 @@ from paperkit.text.pieces import joined, pieces_of, word_places
 from paperkit.text.prepare import vector_texts
 from paperkit.text.tokens import TokenOptions, characters_read
 from paperkit.training.loop import predict
-from paperkit.training.numerics import resolve_dtype
+from paperkit.training.numerics import resolve_dtype, threads
 
 KIND = "rewordings"
 FILE = "reworded.safetensors"
@@ -116,7 +115,8 @@ def _identity(run: Run, shares: tuple[float, ...], rows: np.ndarray) -> dict:
 
 def _keep(run: Run, shares: tuple[float, ...], rows: np.ndarray, store: Store, identity: dict) -> None:
     def build(folder: Path) -> None:
-        write_atomically(folder / FILE, save(asdict(reworded(run, shares, rows, store))))
+        with threads(run.spec.schedule.threads):  # as training had
+            write_atomically(folder / FILE, save(asdict(reworded(run, shares, rows, store))))
 
     store.get(KIND, identity, build)
 
@@ -158,8 +158,7 @@ def wordings(
 
 
 def reworded(run: Run, shares: Sequence[float], rows: np.ndarray, store: Store) -> Reworded:
-    """The same, computed here and now, in as many threads as training had. Dropout is off."""
-    torch.set_num_threads(run.spec.schedule.threads)
+    """The same, computed here and now. Dropout is off."""
     corpus = run.spec.source.load()
     options = run.spec.text
     texts = wordings(corpus, tuple(rows.tolist()), store, options if isinstance(options, TokenOptions) else None)

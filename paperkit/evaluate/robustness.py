@@ -20,7 +20,7 @@ from paperkit.store import Store, key, write_atomically
 from paperkit.terms import Attack
 from paperkit.text.batches import Batch, evaluation_batches
 from paperkit.training.loop import precision
-from paperkit.training.numerics import resolve_dtype
+from paperkit.training.numerics import resolve_dtype, threads
 
 KIND = "attacks"
 FILE = "attacked.safetensors"
@@ -91,20 +91,20 @@ def _identity(run: Run, trials: Sequence[Trial], rows: np.ndarray) -> dict:
 
 def _keep(run: Run, trials: tuple[Trial, ...], rows: np.ndarray, store: Store, identity: dict) -> None:
     def build(folder: Path) -> None:
-        write_atomically(folder / FILE, save(asdict(perturbed(run, trials, rows, store))))
+        with threads(run.spec.schedule.threads):  # as training had
+            write_atomically(folder / FILE, save(asdict(perturbed(run, trials, rows, store))))
 
     store.get(KIND, identity, build)
 
 
 def perturbed(run: Run, trials: Sequence[Trial], rows: np.ndarray, store: Store, batch_size: int = 64) -> Attacked:
-    """The same, computed here and now, in as many threads as training had. Dropout is off.
+    """The same, computed here and now. Dropout is off.
 
     With ``scope="example"`` nothing depends on which texts share a batch, random directions included.
 
     Raises:
         ValueError: a perturbation is to be carried over from a model that reads other tokens.
     """
-    torch.set_num_threads(run.spec.schedule.threads)
     sources = {trial.source.folder: trial.source for trial in trials if trial.source}
     if any(source.spec.text != run.spec.text for source in sources.values()):
         raise ValueError("a perturbation can only be carried over from a model that reads the same tokens")

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from paperkit.text.tokens import Tokenised, TokenOptions, characters_read, token
 from paperkit.text.vocabulary import Encoded
 from paperkit.training import checkpoint, loop
 from paperkit.training.methods import Method, Schedule
-from paperkit.training.numerics import resolve_device, resolve_dtype
+from paperkit.training.numerics import resolve_device, resolve_dtype, threads
 from paperkit.training.objective import Objective
 from paperkit.training.probe import start_from_probe
 
@@ -62,7 +61,7 @@ def execute(
     started = time.perf_counter()
     schedule = replace(schedule, dtype=resolve_dtype(schedule.dtype, schedule.device))
     earlier = json.loads((folder / "seconds.json").read_text()) if (folder / "seconds.json").exists() else 0.0
-    with _threads(schedule.threads):
+    with threads(schedule.threads):
         prepared = numbered(corpus, train_on, text, store)
         usable = prepared.usable if prepared else np.asarray
         train_rows = usable(training_rows(corpus, train_on, method, seed))
@@ -347,13 +346,3 @@ def _reference(corpus: Corpus, train_rows, dev_rows, rows, method: Method, text,
 
 def _rows(corpus: Corpus, split: str, platform: str | None = None, core_only: bool = True) -> np.ndarray:
     return corpus.rows(split, platform, core_only).index.to_numpy(dtype=np.int64)
-
-
-@contextmanager
-def _threads(count: int):
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

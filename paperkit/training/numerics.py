@@ -1,6 +1,8 @@
 """Where and in which precision a run is computed, and what of that can change its last digits."""
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from paperkit import code
@@ -36,6 +38,19 @@ def resolve_dtype(dtype: str, device: str) -> str:
     else:
         fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bfloat16" if fast else "float32"
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Compute in ``count`` threads, then in as many as before: how a sum is split among threads moves its last digits."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @lru_cache(maxsize=4)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from paperkit.errors import InputError
-from paperkit.training.numerics import numerics, resolve_device, resolve_dtype
+from paperkit.training.numerics import numerics, resolve_device, resolve_dtype, threads
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "auto"])
@@ -48,3 +48,11 @@ def test_without_a_gpu_auto_is_the_processor(monkeypatch):
 def test_an_unknown_device_is_refused(device):
     with pytest.raises(InputError, match=f"^device is '{device}'; accepted are cpu, cuda and auto$"):
         resolve_device(device)
+
+
+def test_a_number_of_threads_holds_inside_only_even_when_something_fails():
+    before = torch.get_num_threads()
+    with pytest.raises(ZeroDivisionError), threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+        1 / 0  # noqa: B018
+    assert torch.get_num_threads() == before
