@@ -349,9 +349,10 @@ class Study:
         corpus, profile = self.corpus, self.profile
         sizes = corpus.table.split.value_counts()
         parts = ", ".join(f"{sizes[s]:,} {s}" for s in ("train", "dev", "test", "unlabelled") if s in sizes)
-        columns = [note for note in corpus.notes if note.reason.startswith("column used as ")]
-        used = [(note.reason.split()[-1], *note.detail.partition(", guessed")[:2]) for note in columns]
-        taken = ", ".join(f"{role}={column}" + (" (guessed)" if guessed else "") for role, column, guessed in used)
+        used = [
+            (note.reason.split()[-1], note.detail) for note in corpus.notes if note.reason.startswith("column used as ")
+        ]
+        taken = "; ".join(f"{role}: {column}" for role, column in used)
         lines = [
             f"corpus   {corpus.name}: {len(corpus):,} texts ({parts}), {corpus.n_classes} classes, {corpus.language}",
             *([f"columns  {taken}"] if taken else []),

@@ -139,7 +139,7 @@ def test_one_alpha_for_many_classes_is_refused_before_anything_is_trained(capsys
 def test_a_plan_says_which_columns_were_guessed(capsys, home):
     write_csv(home / "mine.csv", ("body", "category"), tickets({"a": 12, "b": 12}))
     assert main(["plan", "--data", "mine.csv", "--text", "body", *REST]) == 0
-    assert "\ncolumns  text=body, label=category (guessed)\n" in capsys.readouterr().out
+    assert "\ncolumns  text: body; label: category, guessed (say which with LABEL=column)\n" in capsys.readouterr().out
     assert main(["plan", *REST]) == 0
     assert "\ncolumns" not in capsys.readouterr().out
 

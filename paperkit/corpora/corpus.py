@@ -23,6 +23,7 @@ SPLIT_SEED = 20231113  # splits are fixed; the seed of a run never moves a text 
 TEST_SHARE, DEV_SHARE = 0.15, 0.085
 SMALLEST_SPLITTABLE = 5  # a class with fewer rows is trained on, not tested
 SMALLEST_PLATFORM = 10  # one with fewer labelled texts is neither trained on nor tested on by itself
+CROSSING = "text in two of the given splits: kept in one"  # the note on them
 PRIORITY = {"test": 0, "dev": 1, "train": 2, "unlabelled": 3}  # which of equal texts in given splits is kept
 
 _NON_WORD = regex.compile(r"[^\w]+|_+")
@@ -192,7 +193,7 @@ def _crossing(table: pd.DataFrame, kept: np.ndarray) -> list[Note]:
     gone = zip(table.split[~kept], table.key[~kept], strict=True)
     pairs = Counter((split, home[key]) for split, key in gone if split != home[key])
     detail = ", ".join(f"{count} from {split} also in {other}" for (split, other), count in sorted(pairs.items()))
-    return [Note("text in two of the given splits: kept in one", sum(pairs.values()), detail)]
+    return [Note(CROSSING, sum(pairs.values()), detail)]
 
 
 def assign_splits(table: pd.DataFrame, names: tuple[str, ...]) -> tuple[pd.Series, list[Note]]:

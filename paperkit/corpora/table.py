@@ -15,6 +15,7 @@ import pandas as pd
 
 from paperkit.corpora.corpus import (
     CORE,
+    CROSSING,
     SMALLEST_SPLITTABLE,
     UNLABELLED,
     Corpus,
@@ -46,7 +47,6 @@ SPLIT_NAMES = {
 NEGATIVE = {"0", "-1", "no", "false", "neg", "negative", "bad", "消极", "差评", "负面", "负向", "负", "不满意", "否"}
 POSITIVE = {"1", "yes", "true", "pos", "positive", "good", "积极", "好评", "正面", "正向", "正", "满意", "是"}
 MISSING = {"nan", "none", "null", "n/a", "na", "#n/a"}  # as programs write an empty cell; "none" may also be a class
-CROSSING = "text in two of the given splits"  # how the note on them begins
 MOST_PLATFORMS = 20  # a guessed platform column with more values is something else
 
 
@@ -292,7 +292,7 @@ def _finish(path: Path, table: pd.DataFrame, names: tuple[str, ...], column: str
 def _check_usable(path: Path, corpus: Corpus, column: str) -> None:
     """Refuse a corpus on which nothing can be trained, chosen or tested."""
     if len(set(corpus.rows("train").label)) < 2:
-        crossing = next((note.detail for note in corpus.notes if note.reason.startswith(CROSSING)), "")
+        crossing = next((note.detail for note in corpus.notes if note.reason == CROSSING), "")
         why = f", once texts of several given splits are kept in one ({crossing})" if crossing else ""
         refuse(path, f"the training rows hold fewer than two classes{why}: expected two or more", column=column)
     for split in ("test", "dev"):

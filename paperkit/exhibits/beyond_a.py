@@ -12,7 +12,7 @@ from paperkit.exhibits import compare, style
 from paperkit.exhibits.adversarial import nothing
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_a import CORRECTION, METRICS, NOTEBOOK, per_seed
+from paperkit.exhibits.paper_a import CORRECTION, METRICS, NOTEBOOK, per_run, per_seed, seed_of, trained_sizes
 from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.exhibits.style import drawable, label
 from paperkit.exhibits.tables import with_interval
@@ -24,17 +24,6 @@ COMPARED = {"accuracy": "Δ accuracy", "f1_macro": "Δ macro-F1", "manual_accura
 FAMILIES = ("Baseline", "UDA", "UDA+ESimCSE")
 """What adversarial training is added to."""
 BINS = 4
-
-
-def trained_sizes(source: Source) -> np.ndarray:
-    """Labelled training texts of each class, ``(K,)``."""
-    table = source.load().table
-    return np.bincount(table.label[(table.split == "train") & (table.label >= 0)], minlength=source.load().n_classes)
-
-
-def seed_of(run: Run) -> int | str:
-    """The seed of a run; empty where another one gives the same result."""
-    return run.spec.seed if run.spec.method.seeded else ""
 
 
 def runs_of(study: Study) -> dict[tuple[Source, str], list[Run]]:
@@ -103,7 +92,7 @@ def frequency(study: Study) -> Content:
     rows = []
     for (source, model), found in every.items():
         tested = found[0].on(None)[1]
-        for number, (name, classes) in enumerate(frequency_bins(trained_sizes(source), tested)):
+        for number, (name, classes) in enumerate(frequency_bins(trained_sizes(source.load()), tested)):
             for run in found:
                 _, labels, logits = run.on(None)
                 mine = np.isin(labels, classes)
@@ -247,15 +236,11 @@ def wrong_labels(study: Study) -> Content:
 @exhibit("x_equal_budget", NOTEBOOK, "PGD against FGM: with the usual settings, and with equal budgets.",
          "PGD 与 FGM 的比较：常用设置与相同预算")  # fmt: skip
 def equal_budget(study: Study) -> Content:
-    groups = {(model,): [] for _, model in study.budget_specs()}
-    for (_, model), specs in study.budget_specs().items():
-        groups[model,] += specs
-    rows, used = compare.per_seed(study, groups, ("model",))
+    groups = {(source.load().name, model): specs for (source, model), specs in study.budget_specs().items()}
+    rows, used = per_run(study, groups, ("corpus", "model"))
     keys, levels = ["corpus", "model"], ("accuracy", "f1_macro")
     against = {"Baseline+PGD, usual": "Baseline+FGM", "Baseline+PGD": "Baseline+FGM", "Baseline+FGM": "Baseline"}
     table = compare.with_differences(rows, keys, against, METRICS, levels)
-    order = {source.load().name: place for place, source in enumerate(study.large)}
-    table = table.sort_values("corpus", key=lambda names: names.map(order), kind="stable", ignore_index=True)
     fgm, usual = study.model("Baseline+FGM").adversarial, study.model("Baseline+PGD").adversarial
     note = (f"{compare.sizes(rows)} FGM: one step of {fgm.epsilon:g}. PGD, usual: {usual.steps} steps of {usual.stride:g} in a "
             f"ball of {usual.epsilon:g}. Baseline+PGD here has FGM's ball and steps of 2.5 ε / K, which can reach its border. Δ is "
@@ -291,7 +276,7 @@ def branches(study: Study) -> Content:
         note = f"n/a: no two labels of {corpus.name} have a parent in common, so no branch can be mixed up."
         return Content(pd.DataFrame(columns=["branches", "model", "n_seeds"]), display=pd.DataFrame({"result": ["n/a"]}),
                        corpora=[corpus], note=note)  # fmt: skip
-    rows, used = compare.per_seed(study, every, ("model", "branches"))
+    rows, used = per_run(study, every, ("model", "branches"))
     rows["parent_accuracy"] = [parent_accuracy(run) for run in used]
     rows["changed"] = [changed_labels(run) for run in used]
     keys, levels = ["branches", "model"], ("accuracy", "manual_accuracy", "parent_accuracy")
@@ -312,7 +297,7 @@ def branches(study: Study) -> Content:
 
 @exhibit("x_ablations_a", NOTEBOOK, "Paper A's hyper-parameters, one at a time.", "论文A超参数逐一变化的结果")
 def ablations_a(study: Study) -> Content:
-    rows, used = compare.per_seed(study, study.variant_specs(), ("family", "model"))
+    rows, used = per_run(study, study.variant_specs(), ("family", "model"))
     keys, compared = ["family", "model"], ("accuracy", "f1_macro")
     table = summarise(rows, keys, METRICS)
     every = list(table[keys].itertuples(index=False, name=None))

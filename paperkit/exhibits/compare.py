@@ -11,29 +11,10 @@ from matplotlib.figure import Figure
 
 from paperkit.evaluate import statistics
 from paperkit.exhibits import style
-from paperkit.exhibits.paper_a import score
 from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.exhibits.tables import with_interval
-from paperkit.runs import Run, RunSpec
-from paperkit.study import Study
 
 PARTS = ("", "_low", "_high")
-
-
-def per_seed(
-    study: Study, groups: Mapping[tuple, Sequence[RunSpec]], keys: Sequence[str]
-) -> tuple[pd.DataFrame, list[Run]]:
-    """One row per run with every metric of paper A; ``keys`` name the parts of each key of ``groups``."""
-    study.get([spec for specs in groups.values() for spec in specs])
-    rows, used = [], []
-    for key, specs in groups.items():
-        for run in study.get(specs):
-            used.append(run)
-            corpus = run.spec.source.load()
-            rows.append({"data": study.name, "corpus": corpus.name, **dict(zip(keys, key, strict=True)),
-                         "seed": run.spec.seed if run.spec.method.seeded else "", "n_train": run.result["n_train"],
-                         "n_test": len(run.on(None)[0]), **score(run), "seconds": run.result["seconds"]})  # fmt: skip
-    return pd.DataFrame(rows), used
 
 
 def with_differences(

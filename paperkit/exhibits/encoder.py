@@ -5,6 +5,7 @@ from matplotlib import pyplot as plt
 
 from paperkit.exhibits import compare, style
 from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.paper_a import per_run
 from paperkit.exhibits.paper_b import quietly, summarise
 from paperkit.exhibits.style import label
 from paperkit.models import backbones
@@ -20,20 +21,14 @@ RANDOM = "mini-random"
 
 def per_seed(study: Study) -> tuple[pd.DataFrame, list[Run]]:
     """One row per run: every encoder, and the SVM, on every corpus with every share of the labels."""
-    every = study.encoder_specs()
-    study.get([spec for specs in every.values() for spec in specs])
-    rows, used = [], []
-    for (source, name, share), specs in every.items():
-        for run in study.get(specs):
-            corpus = source.load()
-            _, truth, logits = run.on(None)
-            scores = quietly(truth, logits, corpus.n_classes)
-            used.append(run)
-            rows.append({"data": study.name, "corpus": corpus.name, "model": name, "labels": share,
-                         "seed": run.spec.seed if run.spec.method.seeded else "", "n_train": run.result["n_train"],
-                         "n_test": len(truth), **{metric: scores[metric] for metric in METRICS},
-                         "seconds": run.result["seconds"]})  # fmt: skip
-    return pd.DataFrame(rows), used
+    every = {(source.load().name, *rest): specs for (source, *rest), specs in study.encoder_specs().items()}
+    return per_run(study, every, KEYS, _score)
+
+
+def _score(run: Run) -> dict[str, float]:
+    _, truth, logits = run.on(None)
+    scores = quietly(truth, logits, run.spec.source.load().n_classes)
+    return {metric: scores[metric] for metric in METRICS}
 
 
 @exhibit("x_encoder_table", NOTEBOOK, "What pretraining is worth: encoders by share of the labels, beside a linear SVM.",

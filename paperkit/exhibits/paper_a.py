@@ -1,15 +1,16 @@
 """Paper A's Table 3: ten models on two corpora, as one method with its terms switched on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from paperkit.corpora.corpus import Corpus
 from paperkit.evaluate.metrics import evaluate_large
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.papers import SVM_CUT
-from paperkit.runs import Run
+from paperkit.runs import Run, RunSpec
 from paperkit.study import Study
 
 NOTEBOOK = "05_adversarial"
@@ -23,25 +24,45 @@ def score(run: Run) -> dict[str, float]:
     """Every metric of paper A for one run on its corpus' test texts; nan where a corpus has no such thing."""
     corpus = run.spec.source.load()
     rows, labels, logits = run.on(None)
+    return evaluate_large(labels, logits.argmax(axis=1), corpus.label_names, truth=corpus.table.truth.to_numpy()[rows],
+                          votes=corpus.table.votes.to_numpy()[rows], train_sizes=trained_sizes(corpus))  # fmt: skip
+
+
+def trained_sizes(corpus: Corpus) -> np.ndarray:
+    """Labelled training texts of each class, ``(K,)``."""
     table = corpus.table
-    trained = table.label[(table.split == "train") & (table.label >= 0)]
-    return evaluate_large(labels, logits.argmax(axis=1), corpus.label_names, truth=table.truth.to_numpy()[rows],
-                          votes=table.votes.to_numpy()[rows],
-                          train_sizes=np.bincount(trained, minlength=corpus.n_classes))  # fmt: skip
+    return np.bincount(table.label[(table.split == "train") & (table.label >= 0)], minlength=corpus.n_classes)
+
+
+def seed_of(run: Run) -> int | str:
+    """The seed of a run; empty where another one gives the same result."""
+    return run.spec.seed if run.spec.method.seeded else ""
+
+
+def per_run(
+    study: Study,
+    groups: Mapping[tuple, Sequence[RunSpec]],
+    keys: Sequence[str],
+    metrics: Callable[[Run], dict[str, float]] = score,
+) -> tuple[pd.DataFrame, list[Run]]:
+    """One row per run with its ``metrics``, and the runs; missing ones are trained. ``keys`` name the parts of each key of
+    ``groups``."""
+    study.get([spec for specs in groups.values() for spec in specs])
+    rows, used = [], []
+    for key, specs in groups.items():
+        for run in study.get(specs):
+            used.append(run)
+            rows.append({"data": study.name, "corpus": run.spec.source.load().name, **dict(zip(keys, key, strict=True)),
+                         "seed": seed_of(run), "n_train": run.result["n_train"], "n_test": len(run.on(None)[0]),
+                         **metrics(run), "seconds": run.result["seconds"]})  # fmt: skip
+    return pd.DataFrame(rows), used
 
 
 def per_seed(study: Study, models: Sequence[str] | None = None) -> tuple[pd.DataFrame, list[Run]]:
-    """One row per run of the ten models and the SVM, or of those among them that are named; missing ones are trained."""
-    chosen = {key: specs for key, specs in study.ten_specs().items() if models is None or key[1] in models}
-    study.get([spec for specs in chosen.values() for spec in specs])
-    rows, used = [], []
-    for (source, model), specs in chosen.items():
-        for run in study.get(specs):
-            used.append(run)
-            rows.append({"data": study.name, "corpus": source.load().name, "model": model,
-                         "seed": run.spec.seed if run.spec.method.seeded else "", "n_train": run.result["n_train"],
-                         "n_test": len(run.on(None)[0]), **score(run), "seconds": run.result["seconds"]})  # fmt: skip
-    return pd.DataFrame(rows), used
+    """:func:`per_run` of the ten models and the SVMs, or of those among them that are named."""
+    chosen = {(source.load().name, model): specs for (source, model), specs in study.ten_specs().items()
+              if models is None or model in models}  # fmt: skip
+    return per_run(study, chosen, KEYS)
 
 
 def results(study: Study, models: Sequence[str] | None = None) -> Content:

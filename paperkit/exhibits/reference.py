@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from paperkit import paths
+from paperkit import code, paths
 from paperkit.errors import InputError
 from paperkit.exhibits import tables
 from paperkit.exhibits.exhibit import SUFFIXES
@@ -37,6 +37,7 @@ def publish(study: Study) -> list[Path]:
     built = sorted(study.folder.glob("*.provenance.json"))
     if not built:
         raise InputError(f"nothing is built in {study.folder}; run make paper with the same DATA and PROFILE first")
+    code.commit()  # now: what is copied below must not make the working copy of the ledger's provenance a changed one
     target = paths.figures() / study.name
     target.mkdir(parents=True, exist_ok=True)
     written = []

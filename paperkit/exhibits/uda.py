@@ -14,7 +14,7 @@ from paperkit.evaluate.statistics import mean_interval
 from paperkit.exhibits import compare, diagram_a, style
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_a import CORRECTION, METRICS, per_seed
+from paperkit.exhibits.paper_a import CORRECTION, METRICS, per_run, per_seed
 from paperkit.exhibits.paper_b import summarise
 from paperkit.exhibits.style import drawable, label
 from paperkit.exhibits.tables import with_interval
@@ -197,7 +197,7 @@ def table_3_uda(study: Study) -> Content:
          "UDA、其变体与其他半监督方法相对于 Baseline")  # fmt: skip
 def uda_family(study: Study) -> Content:
     every = study.relative_specs()
-    rows, used = compare.per_seed(study, {(name,): specs for name, specs in every.items()}, ["model"])
+    rows, used = per_run(study, {(name,): specs for name, specs in every.items()}, ["model"])
     against = dict.fromkeys((name for name in every if name != "Baseline"), "Baseline")
     table = compare.with_differences(rows, ["model"], against, METRICS, COMPARED)
     note = (f"{compare.sizes(rows)} Δ is paired over seeds against Baseline. All have the same budget of steps. λ_u: "
@@ -250,7 +250,7 @@ def balance(run: Run) -> dict[str, float]:
          "无标注数据的规模与类别均衡程度对 UDA 的影响")  # fmt: skip
 def pool_size(study: Study) -> Content:
     keys = ["model", "pool", "balanced"]
-    rows, used = compare.per_seed(study, study.pool_specs(), keys)
+    rows, used = per_run(study, study.pool_specs(), keys)
     facts = pd.DataFrame([balance(run) for run in used])
     rows = pd.concat([rows, facts], axis=1)
     table = summarise(rows, keys, METRICS)
@@ -283,7 +283,7 @@ def pool_size(study: Study) -> Content:
 @exhibit("x_share_curve", NOTEBOOK, "Accuracy over the share of labels: Baseline, and each term of the loss alone.",
          "准确率随标注比例的变化：Baseline 与各损失项")  # fmt: skip
 def share_curve(study: Study) -> Content:
-    rows, used = compare.per_seed(study, study.share_specs(), ("model", "labels"))
+    rows, used = per_run(study, study.share_specs(), ("model", "labels"))
     table = summarise(rows, ["labels", "model"], METRICS)
     table.insert(2, "n_train", rows.groupby(["labels", "model"], sort=False).n_train.max().to_numpy())
     panels = {
@@ -314,7 +314,7 @@ def noise_curve(study: Study) -> Content:
     if not every:
         note = "n/a: the truth behind these labels is not known, so no share of them can be made wrong."
         return Content(compare.unknowable(note), corpora=[study.hard.load()], note=note)
-    rows, used = compare.per_seed(study, every, ("model", "noise"))
+    rows, used = per_run(study, every, ("model", "noise"))
     table = summarise(rows, ["noise", "model"], ("manual_accuracy", "accuracy", *CORRECTION))
     figure, axes = plt.subplots(1, 2, figsize=(style.PAGE, 2.8))
     for place, (model, mine) in enumerate(table.groupby("model", sort=False)):

@@ -64,8 +64,9 @@ class Prepared:
     def encode(self, texts: Sequence[str], store: Store | None = None) -> Encoded:
         """Other texts, such as augmented ones, cleaned and numbered the same way; their words are kept in ``store``, if many
         runs read the same versions."""
-        which = self.options.stop_words
-        words = _kept(texts, self.language, which, store) if store else segment(texts, self.language, which)
+        how = self.language, self.options.stop_words
+        identity = {"texts": digest_of(texts), "language": self.language} | _cleaning(*how)
+        words = _kept(identity, texts, *how, store) if store else segment(texts, *how)
         return self.vocabulary.encode(words, self.options.max_length)
 
 
@@ -76,8 +77,7 @@ def words_identity(corpus: Corpus, stop_words: str) -> dict:
 
 def words_of(corpus: Corpus, stop_words: str, store: Store) -> list[list[str]]:
     """Cleaned words of every row; computed once per corpus."""
-    identity = words_identity(corpus, stop_words)
-    return _kept(corpus.table.text, corpus.language, stop_words, store, identity)
+    return _kept(words_identity(corpus, stop_words), corpus.table.text, corpus.language, stop_words, store)
 
 
 def _cleaning(language: str, stop_words: str) -> dict:
@@ -86,16 +86,12 @@ def _cleaning(language: str, stop_words: str) -> dict:
     return {"stop_words": left_out, "code": code.digest("paperkit.text.words"), "numerics": code.versions("jieba")}
 
 
-def _kept(
-    texts: Sequence[str], language: str, stop_words: str, store: Store, identity: dict | None = None
-) -> list[list[str]]:
-    """Words of each text, computed once; without an ``identity`` known by the texts themselves."""
+def _kept(identity: dict, texts: Sequence[str], language: str, stop_words: str, store: Store) -> list[list[str]]:
+    """The words of ``texts``, computed once."""
 
     def build(folder: Path) -> None:
         write_lines(folder / "words.txt", segment(texts, language, stop_words))
 
-    if identity is None:
-        identity = {"texts": digest_of(texts), "language": language} | _cleaning(language, stop_words)
     return read_lines(store.get("words", identity, build) / "words.txt")
 
 

@@ -158,6 +158,7 @@ def test_every_claim_reads_what_its_exhibit_writes():
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
 def test_the_ledger_keeps_its_contract(folder):
     found = ledger(Evidence(folder))
+    assert all(f.claim.paired == (f.sample.other is None) for f in found if f.sample), "as the entries say"
     written = table(found, folder.name)
     assert list(written) == COLUMNS and [*written.id] == [claim.id for claim in claims()]
     assert set(written.verdict) <= set(VERDICTS) and written.reason.str.len().min() > 10
