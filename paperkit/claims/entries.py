@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from paperkit.claims.measure import MEASURES
+from paperkit.claims import measures_a, measures_b  # noqa: F401 (they register what they measure)
+from paperkit.claims.evidence import MEASURES
 from paperkit.errors import InputError
 
 FILE = Path(__file__).resolve().parents[1] / "claims.yml"
@@ -48,7 +49,7 @@ class Claim:
     sentence: dict[str, str]
     """The claim in our words; ``{threshold}`` stands for the threshold with its unit."""
     measurement: dict[str, Any]
-    """``name`` of a function of :mod:`paperkit.claims.measure`, and its arguments."""
+    """``name`` of a function of :mod:`paperkit.claims.measures_a` or ``measures_b``, and its arguments."""
     rule: str
     threshold: float
     unit: str

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from paperkit.claims.entries import Claim, claims
-from paperkit.claims.measure import MEASURES, Evidence, NotRunError, NotTestableError, Sample, p_value
+from paperkit.claims.evidence import MEASURES, Evidence, Sample, p_value
+from paperkit.claims.reasons import NotRunError, NotTestableError, Reason, reason
 from paperkit.evaluate import statistics
 from paperkit.store import canonical
 
@@ -47,12 +48,18 @@ class Finding:
     needed: float = math.nan
     """About how many seeds would decide it, with a power of 80 % and the level that Holm's correction leaves at worst."""
     verdict: str = NOT_TESTABLE
-    reason: str = ""
-    remark: str = ""
-    """What a verdict alone would hide."""
+    reasons: tuple[Reason, ...] = ()
+    """Why the verdict is what it is, most important first."""
+    remark: Reason | None = None
+    """What a verdict alone would hide; one of the reasons."""
     missing: bool = False
     """Whether it cannot be tested only because what would measure it was not run yet."""
     sample: Sample | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why the verdict is what it is, in English."""
+        return "; ".join(each.en for each in self.reasons)
 
 
 def measured(claim: Claim, evidence: Evidence) -> Finding:
@@ -61,7 +68,7 @@ def measured(claim: Claim, evidence: Evidence) -> Finding:
     try:
         sample = MEASURES[claim.measurement["name"]](evidence, **arguments)
     except NotTestableError as error:
-        return Finding(claim, verdict=NOT_TESTABLE, reason=str(error), missing=isinstance(error, NotRunError))
+        return Finding(claim, verdict=NOT_TESTABLE, reasons=(error.reason,), missing=isinstance(error, NotRunError))
     return _described(Finding(claim, sample.corpus, sample=sample), sample)
 
 
@@ -109,13 +116,12 @@ def judge(finding: Finding, tests: int = 1, planned: int = 1) -> Finding:
     if finding.sample is None:
         return finding
     if finding.n < MIN_SEEDS:
-        seeds = "seed" if finding.n == 1 else "seeds"
-        return _open(finding, planned, f"{finding.n} {seeds}, a verdict needs {MIN_SEEDS}")
+        few = "one seed" if finding.n == 1 else "few seeds"
+        return _open(finding, planned, reason(few, n=finding.n, least=MIN_SEEDS))
     low, high, limit = finding.low, finding.high, finding.claim.threshold
     side = 1 if low > limit else -1 if high < limit else 0
     if side and finding.p_holm >= ALPHA:
-        return _open(finding, planned, "the interval excludes the threshold, but not after Holm's correction over "
-                     f"{tests} tests (p = {finding.p_holm:.3f})")  # fmt: skip
+        return _open(finding, planned, reason("lost to Holm", tests=tests, p=finding.p_holm))
     rule = finding.claim.rule
     if side:
         good = {
@@ -126,19 +132,19 @@ def judge(finding: Finding, tests: int = 1, planned: int = 1) -> Finding:
             "differs from": True,
         }
         where = "above" if side > 0 else "below"
-        held = f" (p {p_value(finding.p_holm)} after Holm)" if not math.isnan(finding.p_holm) else ""
-        return _closed(finding, SUPPORTED if good[rule] else CONTRADICTED, f"wholly {where} the threshold{held}")
+        held = where if math.isnan(finding.p_holm) else f"{where} after Holm"
+        return _closed(finding, SUPPORTED if good[rule] else CONTRADICTED, reason(held, p=p_value(finding.p_holm)))
     if low == high:  # then the value is the threshold
         return _closed(finding, SUPPORTED if rule in ("at least", "at most") else CONTRADICTED,
-                       "exactly the threshold with every seed")  # fmt: skip
-    return _open(finding, planned, "the interval holds the threshold")
+                       reason("exact"))  # fmt: skip
+    return _open(finding, planned, reason("open"))
 
 
-def _open(finding: Finding, planned: int, reason: str) -> Finding:
+def _open(finding: Finding, planned: int, why: Reason) -> Finding:
     """No verdict yet, and what it would take."""
     if not math.isnan(finding.p):
         finding = replace(finding, needed=_needed(finding, ALPHA / max(planned, 1)))
-    return _closed(finding, INCONCLUSIVE, reason + _power(finding))
+    return _closed(finding, INCONCLUSIVE, why, *_power(finding))
 
 
 def _needed(finding: Finding, alpha: float) -> float:
@@ -150,22 +156,22 @@ def _needed(finding: Finding, alpha: float) -> float:
     return max(MIN_SEEDS, finding.n + 1, statistics.power_seeds(finding.effect, 1.0, alpha))
 
 
-def _power(finding: Finding) -> str:
+def _power(finding: Finding) -> tuple[Reason, ...]:
     if math.isnan(finding.needed):
-        return ""
+        return ()
     if finding.needed > MANY_SEEDS:
-        return f"; with this spread more than {MANY_SEEDS:,} seeds would be needed to decide it"
-    return f"; with this spread about {finding.needed:.0f} seeds would decide it"
+        return (reason("too many needed", most=MANY_SEEDS),)
+    return (reason("seeds needed", needed=finding.needed),)
 
 
-def _closed(finding: Finding, verdict: str, reason: str) -> Finding:
+def _closed(finding: Finding, verdict: str, *why: Reason) -> Finding:
     against = (
         finding.claim.rule == "differs from" and verdict == SUPPORTED and finding.measured < finding.claim.threshold
     )
-    remark = "the difference is to the disadvantage of the paper's model" if against else ""
+    remark = reason("disadvantage") if against else None
     size = f"effect {finding.effect:+.1f} SD".replace("-", "−") if not math.isnan(finding.effect) else ""
-    text = "; ".join(filter(None, (reason, remark, size, finding.sample.detail)))
-    return replace(finding, verdict=verdict, reason=text, remark=remark)
+    beside = [Reason(text) for text in (size, finding.sample.detail) if text]
+    return replace(finding, verdict=verdict, reasons=(*why, *filter(None, [remark]), *beside), remark=remark)
 
 
 def table(findings: Sequence[Finding], data: str) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """The ledger in plain words, in both languages. Every number comes from a finding; none is typed here."""
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -206,8 +205,8 @@ def said_of(finding: Finding, language: str = "en") -> str:
 
 def _remark(members: Sequence[Finding], zh: bool) -> str:
     """What a verdict alone would hide, in parentheses."""
-    said = {f.remark for f in members} - {""}
-    return "".join("（但差异不利于论文的模型）" if zh else f" (but {remark})" for remark in sorted(said))
+    said = dict.fromkeys(f.remark for f in members if f.remark)
+    return "".join(f"（但{remark.zh}）" if zh else f" (but {remark.en})" for remark in said)
 
 
 _SAID = {
@@ -244,40 +243,10 @@ def _unrun(members: Sequence[Finding], language: str) -> list[str]:
 
 
 def reason(finding: Finding, language: str = "en") -> str:
-    """Why the outcome is what it is; in Chinese what of it is of a fixed kind, or all of it in English where nothing is."""
-    parts = finding.reason.split("; ")
+    """Why the outcome is what it is; what is said in names and numbers only is left out in Chinese."""
     if language == "en":
         return finding.reason
-    found = [
-        match.expand(chinese)
-        for part in parts
-        for english, chinese in _REASONS_ZH.items()
-        if (match := re.fullmatch(english, part))
-    ]
-    return "；".join(found) or finding.reason
-
-
-_REASONS_ZH = {
-    r"\d+ seeds?, a verdict needs (\d+)": r"判定至少需要 \1 个种子",
-    r"with this spread about ([\d,]+) seeds would decide it": r"按此离散程度约 \1 个种子可以定论",
-    r"with this spread more than ([\d,]+) seeds would be needed to decide it": r"按此离散程度需要 \1 个以上的种子才能定论",
-    r"the interval holds the threshold": "区间包含阈值",
-    r"the interval excludes the threshold, but not after Holm's correction over (\d+) tests \(p = (.+)\)":
-        r"区间不含阈值，但对 \1 项检验做 Holm 校正后不显著（p = \2）",
-    r"needs (\S+), which `make (\w+)` writes": r"需要 \1，由 `make \2` 生成",
-    r"needs (\S+), which no exhibit of this version writes": r"需要 \1，本版本没有哪一项生成它",
-    r"(\w+) has no runs to show on these data": r"\1 在这些数据上没有运行可展示",
-    r"(\S+) has no column (.+)": r"\1 没有 \2 列",
-    r"(\w+) is not defined on these data for (.+)": r"\1 在这些数据上对 \2 没有定义",
-    r"(\w+) is ([\d,]+) for '(.+)' and ([\d,]+) for '(.+)': on these data there is next to nothing to compare":
-        r"\1 在“\3”中为 \2，在“\5”中为 \4：这些数据上几乎没有可比较的差别",
-    r"these data come from one platform, so there is no other one to test on": "这些数据只来自一个平台，没有其他平台可供测试",
-    r"these data have no runs on the paper's first corpus": "这些数据没有论文第一个语料上的运行",
-    r"these data have no runs on the paper's second corpus": "这些数据没有论文第二个语料上的运行",
-    r"(.+): 0/0 on every pair of platforms": r"\1 在每一对平台上均为 0/0",
-    r"there is no run of (.+)": r"没有 \1 的运行",
-    r"no run gets there: (\w+) is 0 in all (\d+)": r"全部 \2 次运行都未达到（\1 为 0）",
-}  # fmt: skip
+    return "；".join(each.zh for each in finding.reasons if each.zh)
 
 
 def plain(findings: Sequence[Finding]) -> str:

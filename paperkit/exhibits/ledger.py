@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from paperkit.claims import Finding, claims
+from paperkit.claims.evidence import Evidence
 from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, MIN_SEEDS, SUPPORTED, ledger, per_seed, table
-from paperkit.claims.measure import Evidence
 from paperkit.claims.words import UNITS, VERDICTS_ZH, readable
 from paperkit.exhibits import style
 from paperkit.exhibits.exhibit import REGISTRY, Content, exhibit, find, show, write

@@ -97,7 +97,7 @@ def test_thresholds_read_as_the_papers_print_them():
         (lambda t: t["claims"][0]["sentence"].pop("zh"), "claim B1a, sentence: lacks the key zh"),
         (
             lambda t: t["claims"][0]["measurement"].update(name="guess"),
-            "measurement: name is 'guess'; accepted are platform_",
+            "measurement: name is 'guess'; accepted are gain, ",
         ),
         (lambda t: t["claims"][0]["measurement"].update(model="x"), "unknown argument 'model' of platform_gain"),
         (lambda t: t["claims"][0]["measurement"].pop("rival"), "measurement: platform_gain needs rival"),

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from paperkit.claims import Evidence, claims, ledger
+from paperkit.claims.evidence import MEASURES, SHARES
 from paperkit.claims.ledger import NOT_TESTABLE
-from paperkit.claims.measure import MEASURES, SHARES, NotTestableError
+from paperkit.claims.reasons import NotTestableError
 from paperkit.papers import paper_a, relatives
 
 SEEDS = range(6)

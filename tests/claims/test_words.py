@@ -2,39 +2,47 @@
 
 import re
 from dataclasses import replace
+from string import Formatter
 
 import numpy as np
 import pytest
 
 from paperkit import paths
 from paperkit.claims import Evidence, Finding, claims, ledger, words
+from paperkit.claims.evidence import Sample
 from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, NOT_TESTABLE, SUPPORTED
-from paperkit.claims.measure import Sample
+from paperkit.claims.reasons import TEXTS, Reason
+from paperkit.claims.reasons import reason as because
 
 ENTRIES = {claim.id: claim for claim in claims()}
 CHINESE = re.compile("[\u4e00-\u9fff]")
+WORSE = Reason("worse", "更差")
 
 
 def finding(name: str, verdict: str, n: int = 10, **more) -> Finding:
     sample = Sample(np.zeros(n), tuple(range(n)), "reviews") if n else None
     numbers = {"corpus": "reviews", "measured": 0.5, "low": 0.4, "high": 0.6} if n else {}
-    return Finding(ENTRIES[name], verdict=verdict, n=n, sample=sample, reason="because", **numbers, **more)
+    return Finding(
+        ENTRIES[name], verdict=verdict, n=n, sample=sample, reasons=(Reason("because", "因为"),), **numbers, **more
+    )
 
 
 def unrun(name: str) -> Finding:
-    return replace(finding(name, NOT_TESTABLE, 0, missing=True), reason="needs x_runs.csv, which `make x` writes")
+    return replace(
+        finding(name, NOT_TESTABLE, 0, missing=True), reasons=(because("not run", name="x_runs.csv", exhibit="x"),)
+    )
 
 
 def untestable(name: str) -> Finding:
-    return replace(finding(name, NOT_TESTABLE, 0), reason="f1 is not defined on these data for Bi-LSTM")
+    return replace(finding(name, NOT_TESTABLE, 0), reasons=(because("undefined", metric="f1", models="Bi-LSTM"),))
 
 
 @pytest.mark.parametrize(
     ("members", "state"),
     [
         ([finding("B4a", SUPPORTED), finding("B4b", SUPPORTED)], "holds"),
-        ([finding("B4a", SUPPORTED, remark="worse"), finding("B4b", INCONCLUSIVE)], "against"),
-        ([finding("B4a", SUPPORTED, remark="worse"), finding("B4b", SUPPORTED)], "holds"),
+        ([finding("B4a", SUPPORTED, remark=WORSE), finding("B4b", INCONCLUSIVE)], "against"),
+        ([finding("B4a", SUPPORTED, remark=WORSE), finding("B4b", SUPPORTED)], "holds"),
         ([finding("B4a", SUPPORTED), finding("B4b", CONTRADICTED)], "mixed"),
         ([finding("B4a", CONTRADICTED), unrun("B4b")], "fails"),
         ([finding("B4a", INCONCLUSIVE), unrun("B4b")], "open"),
@@ -106,9 +114,9 @@ def test_the_summary_gives_the_numbers_of_the_best_known_statements():
 
 
 def test_a_remark_belongs_to_its_sentence():
-    text = words.said_of(finding("B4a", SUPPORTED, remark="worse"))
-    assert text.endswith("over 10 seeds on reviews (but worse).")
-    assert words.said_of(finding("B4a", SUPPORTED, remark="worse"), "zh").endswith("（但差异不利于论文的模型）。")
+    found = finding("B4a", SUPPORTED, remark=WORSE)
+    assert words.said_of(found).endswith("over 10 seeds on reviews (but worse).")
+    assert words.said_of(found, "zh").endswith("（但更差）。")
 
 
 @pytest.mark.parametrize("data", ["embedded", "public"])
@@ -117,3 +125,10 @@ def test_what_is_open_or_untestable_is_explained_in_chinese(data):
         if f.verdict in (INCONCLUSIVE, NOT_TESTABLE):
             assert CHINESE.search(words.reason(f, "zh")), f.reason
             assert words.reason(f, "zh") in words.said_of(f, "zh")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_both_languages_of_a_reason_say_the_same_of_the_same_things(name):
+    english, chinese = ({field for _, field, *_ in Formatter().parse(text) if field} for text in TEXTS[name])
+    assert chinese <= english and CHINESE.search(TEXTS[name][1])
+    assert english - chinese <= ({"n"} if name == "few seeds" else set())
