@@ -49,6 +49,10 @@ FGM, PGD = Attack("fgm"), Attack("pgd")
 """The community's settings, paper A's likely ones: ε = 1, three steps of 0.3."""
 
 
+WHOLE = "UDA+ESimCSE+PGD"
+"""Paper A's final model: the one with all its terms."""
+
+
 def paper_a(
     base: Method = BASELINE,
     uda: Consistency = UDA,

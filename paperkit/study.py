@@ -18,6 +18,7 @@ from paperkit.papers import (
     MAJORITY,
     SVM,
     SVM_CUT,
+    WHOLE,
     ablations,
     paper_a,
     paper_b,
@@ -207,6 +208,19 @@ class Study:
         return found
 
     @property
+    def further(self) -> tuple[Source, ...]:
+        """Corpora of the literature on which only Baseline and the whole method are trained."""
+        return (Source("r8"), Source("r52"), Source("csldcp")) if self.kind == "public" else ()
+
+    def further_specs(self) -> dict[tuple[Source, str], list[RunSpec]]:
+        """Runs behind the table of further corpora: (corpus, model) to one run per seed, SVMs of the same labels last."""
+        found = {}
+        for source in self.further:
+            found |= {(source, name): self.large_specs(source, self.model(name)) for name in ("Baseline", WHOLE)}
+            found |= {(source, name): specs for name, specs in self.svm_specs(source, self.profile.labelled).items()}
+        return found
+
+    @property
     def hard(self) -> Source:
         """The corpus on which variants and curves are drawn: the one with the label tree, which is the last."""
         return self.large[-1]
@@ -324,7 +338,7 @@ class Study:
         """Every run that the notebooks will ask for; refuses settings that one of them could not be trained with."""
         tables = (self.ablation_specs(), self.surface_specs(), self.encoder_specs(), self.ten_specs(), self.relative_specs(),
                   self.sentence_specs(), self.share_specs(), self.noise_specs(), self.pool_specs(), self.branch_specs(),
-                  self.budget_specs(), self.variant_specs())  # fmt: skip
+                  self.budget_specs(), self.variant_specs(), self.further_specs())  # fmt: skip
         every = self.paper_b_specs() + [spec for table in tables for specs in table.values() for spec in specs]
         once: dict[RunSpec, RunSpec] = {}
         for spec in every:  # one run may have a name in each of two tables

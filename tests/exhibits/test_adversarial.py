@@ -19,6 +19,7 @@ from paperkit.exhibits import adversarial, beyond_a, robustness
 from paperkit.exhibits import rewording as reworded
 from paperkit.exhibits.exhibit import REGISTRY, Content, find, show
 from paperkit.exhibits.tables import to_csv
+from paperkit.papers import SVM_CUT, WHOLE
 from paperkit.store import Store
 from paperkit.study import Study
 from paperkit.training.loop import predict
@@ -219,6 +220,21 @@ def test_differences_under_mixed_up_branches_are_paired_by_seed(made):
     test = statistics.paired_t(rows["Baseline+PGD"], rows["Baseline"])
     found = (line.accuracy_difference, line.accuracy_difference_low, line.accuracy_difference_high)
     assert found == pytest.approx((test.difference, test.low, test.high), nan_ok=True) and line.n_seeds == 3
+
+
+def test_further_corpora_have_baseline_the_whole_method_and_both_svms(made, monkeypatch):
+    study, contents = made
+    assert contents["x_further_corpora"].body.empty and contents["x_further_corpora"].note.startswith("n/a")
+    monkeypatch.setattr(Study, "further", property(lambda self: self.large))  # as if they were others
+    content = beyond_a.further_corpora(study)
+    table = content.body.set_index("model")
+    assert list(table.index) == ["Baseline", WHOLE, SVM_CUT, "TF-IDF + SVM"]
+    used = {run.folder for model in table.index for run in runs_of(study, model)}
+    assert {run.folder for run in content.runs} == used
+    rows = content.per_seed.set_index("model")
+    assert table.accuracy_difference[WHOLE] == pytest.approx((rows.accuracy[WHOLE] - rows.accuracy["Baseline"]).mean())
+    assert table.accuracy_difference.drop(WHOLE).isna().all()
+    assert set(study.further_specs()[study.hard, "Baseline"]) <= set(study.plan())
 
 
 def test_equal_budgets_are_compared_by_seed(made):

@@ -106,6 +106,7 @@ BOTH = (
     "x_label_noise", "x_encoder_table", "x_encoder_curve", "x_table_3_differences", "x_frequency", "x_wrong_labels",
     "x_attacks", "x_epsilon", "x_equal_budget", "x_ra_above_sa", "x_augmentations", "x_eda_negatives", "x_length_bias",
     "x_sentence_probes", "x_table_3_esimcse", "x_table_3_uda", "x_tsa", "x_text_attacks", "x_text_budget", "x_calibration",
+    "x_further_corpora",
 )  # fmt: skip
 TREE = (
     "a_fig_5", "x_siblings", "x_scope", "a_table_1", "x_noise_curve", "x_share_curve", "x_uda_family", "x_pool_size",
