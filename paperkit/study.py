@@ -201,9 +201,15 @@ class Study:
 
     def ten_specs(self) -> dict[tuple[Source, str], list[RunSpec]]:
         """Runs behind paper A's tables and figures: (corpus, model) to one run per seed; SVMs of the same labels last."""
+        return self._beside_svms(self.large, self.ten)
+
+    def _beside_svms(
+        self, sources: Iterable[Source], methods: Iterable[Method]
+    ) -> dict[tuple[Source, str], list[RunSpec]]:
+        """Methods on corpora, and last on each the SVMs of the same labels."""
         found = {}
-        for source in self.large:
-            found |= {(source, method.name): self.large_specs(source, method) for method in self.ten}
+        for source in sources:
+            found |= {(source, method.name): self.large_specs(source, method) for method in methods}
             found |= {(source, name): specs for name, specs in self.svm_specs(source, self.profile.labelled).items()}
         return found
 
@@ -214,11 +220,7 @@ class Study:
 
     def further_specs(self) -> dict[tuple[Source, str], list[RunSpec]]:
         """Runs behind the table of further corpora: (corpus, model) to one run per seed, SVMs of the same labels last."""
-        found = {}
-        for source in self.further:
-            found |= {(source, name): self.large_specs(source, self.model(name)) for name in ("Baseline", WHOLE)}
-            found |= {(source, name): specs for name, specs in self.svm_specs(source, self.profile.labelled).items()}
-        return found
+        return self._beside_svms(self.further, (self.baseline, self.model(WHOLE)))
 
     @property
     def hard(self) -> Source:

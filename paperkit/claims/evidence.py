@@ -1,7 +1,7 @@
-"""What is measured for a claim: from the per-seed files of a build or of the committed reference, and nothing else.
+"""What claims are measured from: the per-seed files of a build or of the committed reference, and nothing else.
 
-Every function takes the :class:`Evidence` and the arguments that ``claims.yml`` gives it, and returns one number per seed.
-The files and their columns are the contract that anyone can recompute from.
+The files and their columns are the contract that anyone can recompute from. A measuring function (``measures_a.py``,
+``measures_b.py``) takes the :class:`Evidence` and the arguments that ``claims.yml`` gives it, and returns one number per seed.
 """
 
 from collections.abc import Callable, Sequence
@@ -127,17 +127,19 @@ def check_varied(rows: pd.DataFrame, column: str) -> None:
         raise NotTestableError("one value", column=column)
 
 
-def named(rows: pd.DataFrame) -> str:
+def corpora_of(rows: pd.DataFrame) -> str:
+    """The names of the corpora that the rows are from."""
     return " and ".join(dict.fromkeys(rows.corpus.astype(str)))
 
 
 def sample_of(values: pd.Series, rows: pd.DataFrame, detail: str = "") -> Sample:
+    """One value per seed, the index of ``values``, which was measured from ``rows``."""
     if values.empty:
         raise NotTestableError("no common seed")
-    return Sample(as_filed(values), tuple(int(seed) for seed in values.index), named(rows), detail)
+    return Sample(_as_filed(values), tuple(int(seed) for seed in values.index), corpora_of(rows), detail)
 
 
-def as_filed(values: pd.Series) -> np.ndarray:
+def _as_filed(values: pd.Series) -> np.ndarray:
     """Differences of numbers of ten digits have nine: what lies beyond is rounding, and five seeds may agree in it."""
     return values.to_numpy(dtype=float).round(9)
 
@@ -148,6 +150,7 @@ def signed(value: float, metric: str) -> str:
 
 
 def points(value: float) -> str:
+    """A share or a difference of shares in points: ``"−1.2"``."""
     return f"{100 * value:+.1f}".replace("-", "−")
 
 

@@ -11,8 +11,8 @@ from paperkit.claims.evidence import (
     Evidence,
     Sample,
     check_varied,
+    corpora_of,
     measure,
-    named,
     on_corpus,
     per_model,
     points,
@@ -107,7 +107,7 @@ def both_signs(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Se
     detail = "effects in points: " + ", ".join(f"{name} {points(value)}" for name, value in means.items())
     measured = min(max(means.values()), -min(means.values()))
     seeds = tuple(sorted(set(rows.seed)))[:n]
-    return Sample(np.full(n, measured), seeds, named(rows), detail,
+    return Sample(np.full(n, measured), seeds, corpora_of(rows), detail,
                   bounds=(measured, min(low.max(), -high.min()), min(high.max(), -low.min())))  # fmt: skip
 
 

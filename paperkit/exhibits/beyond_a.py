@@ -237,7 +237,7 @@ def wrong_labels(study: Study) -> Content:
 @exhibit("x_further_corpora", NOTEBOOK, "Baseline and the whole method on further corpora.",
          "Baseline 与完整方法在其他语料上的结果")  # fmt: skip
 def further_corpora(study: Study) -> Content:
-    every = {(source.load().name, model): specs for (source, model), specs in study.further_specs().items()}
+    every = study.further_specs()
     if not every:
         note = "n/a: further corpora are public ones; all others that there are here stand in Table 3."
         return Content(pd.DataFrame(columns=["corpus", "model", "n_seeds"]), display=pd.DataFrame({"result": ["n/a"]}),
@@ -257,9 +257,8 @@ def further_corpora(study: Study) -> Content:
 @exhibit("x_equal_budget", NOTEBOOK, "PGD against FGM: with the usual settings, and with equal budgets.",
          "PGD 与 FGM 的比较：常用设置与相同预算")  # fmt: skip
 def equal_budget(study: Study) -> Content:
-    groups = {(source.load().name, model): specs for (source, model), specs in study.budget_specs().items()}
-    rows, used = per_run(study, groups, ("corpus", "model"))
     keys, levels = ["corpus", "model"], ("accuracy", "f1_macro")
+    rows, used = per_run(study, study.budget_specs(), keys)
     against = {"Baseline+PGD, usual": "Baseline+FGM", "Baseline+PGD": "Baseline+FGM", "Baseline+FGM": "Baseline"}
     table = compare.with_differences(rows, keys, against, METRICS, levels)
     fgm, usual = study.model("Baseline+FGM").adversarial, study.model("Baseline+PGD").adversarial

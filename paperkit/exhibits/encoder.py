@@ -21,8 +21,7 @@ RANDOM = "mini-random"
 
 def per_seed(study: Study) -> tuple[pd.DataFrame, list[Run]]:
     """One row per run: every encoder, and the SVM, on every corpus with every share of the labels."""
-    every = {(source.load().name, *rest): specs for (source, *rest), specs in study.encoder_specs().items()}
-    return per_run(study, every, KEYS, _score)
+    return per_run(study, study.encoder_specs(), KEYS, _score)
 
 
 def _score(run: Run) -> dict[str, float]:

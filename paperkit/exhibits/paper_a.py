@@ -10,7 +10,7 @@ from paperkit.evaluate.metrics import evaluate_large
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.papers import SVM_CUT
-from paperkit.runs import Run, RunSpec
+from paperkit.runs import Run, RunSpec, Source
 from paperkit.study import Study
 
 NOTEBOOK = "05_adversarial"
@@ -46,13 +46,14 @@ def per_run(
     metrics: Callable[[Run], dict[str, float]] = score,
 ) -> tuple[pd.DataFrame, list[Run]]:
     """One row per run with its ``metrics``, and the runs; missing ones are trained. ``keys`` name the parts of each key of
-    ``groups``."""
+    ``groups``; where a part is a source, its corpus' name stands in the row."""
     study.get([spec for specs in groups.values() for spec in specs])
     rows, used = [], []
     for key, specs in groups.items():
+        parts = [part.load().name if isinstance(part, Source) else part for part in key]
         for run in study.get(specs):
             used.append(run)
-            rows.append({"data": study.name, "corpus": run.spec.source.load().name, **dict(zip(keys, key, strict=True)),
+            rows.append({"data": study.name, "corpus": run.spec.source.load().name, **dict(zip(keys, parts, strict=True)),
                          "seed": seed_of(run), "n_train": run.result["n_train"], "n_test": len(run.on(None)[0]),
                          **metrics(run), "seconds": run.result["seconds"]})  # fmt: skip
     return pd.DataFrame(rows), used
@@ -60,8 +61,7 @@ def per_run(
 
 def per_seed(study: Study, models: Sequence[str] | None = None) -> tuple[pd.DataFrame, list[Run]]:
     """:func:`per_run` of the ten models and the SVMs, or of those among them that are named."""
-    chosen = {(source.load().name, model): specs for (source, model), specs in study.ten_specs().items()
-              if models is None or model in models}  # fmt: skip
+    chosen = {key: specs for key, specs in study.ten_specs().items() if models is None or key[1] in models}
     return per_run(study, chosen, KEYS)
 
 

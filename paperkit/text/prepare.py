@@ -65,8 +65,11 @@ class Prepared:
         """Other texts, such as augmented ones, cleaned and numbered the same way; their words are kept in ``store``, if many
         runs read the same versions."""
         how = self.language, self.options.stop_words
-        identity = {"texts": digest_of(texts), "language": self.language} | _cleaning(*how)
-        words = _kept(identity, texts, *how, store) if store else segment(texts, *how)
+        if store:
+            identity = {"texts": digest_of(texts), "language": self.language} | _cleaning(*how)
+            words = _kept(identity, texts, *how, store)
+        else:
+            words = segment(texts, *how)
         return self.vocabulary.encode(words, self.options.max_length)
 
 
