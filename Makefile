@@ -116,7 +116,11 @@ $(NOTEBOOKS): $(READY) | train
 # The ledger of claims reads what the other notebooks wrote.
 $(LEDGER): | $(filter-out $(LEDGER),$(NOTEBOOKS))
 
-paper: train $(NOTEBOOKS) ## every table, figure, claim and the report
+# Several notebooks at a time, each of which computes on one core for the most part; -j or WORKERS says how many.
+AT_ONCE = $(or $(WORKERS),$(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4))))
+
+paper: $(READY) ## every table, figure, claim and the report
+	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MFLAGS)),,-j$(AT_ONCE) WORKERS=$(WORKERS)) $(LEDGER)
 	@$(RUN) report $(OPTIONS)
 	@$(RUN) where $(OPTIONS)
 
@@ -176,7 +180,8 @@ pretrain: $(READY) ## pretrain the encoder `mini` again (hours; PRETRAIN="--toke
 	MALLOC_TRIM_THRESHOLD_=268435456 $(PY) -m paperkit.pretraining $(PRETRAIN)
 
 benchmarks: $(READY) ## speed, as ratios to a plain implementation
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PY) "$$script"; done
+	@for script in terms bilstm_throughput encoder_throughput; do \
+	  echo "== benchmarks/$$script.py"; $(PY) "benchmarks/$$script.py"; done
 
 clean: ## remove build/; trained runs and downloads stay
 	rm -rf build .pytest_cache .ruff_cache .hypothesis
