@@ -116,13 +116,8 @@ $(NOTEBOOKS): $(READY) | train
 # The ledger of claims reads what the other notebooks wrote.
 $(LEDGER): | $(filter-out $(LEDGER),$(NOTEBOOKS))
 
-# Several notebooks at a time, each of which computes on one core for the most part; -j or WORKERS says how many.
-AT_ONCE = $(or $(WORKERS),$(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores : 4))))
-
 paper: $(READY) ## every table, figure, claim and the report
-	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MFLAGS)),,-j$(AT_ONCE) WORKERS=$(WORKERS)) $(LEDGER)
-	@$(RUN) report $(OPTIONS)
-	@$(RUN) where $(OPTIONS)
+	$(RUN) paper $(OPTIONS)
 
 report: $(READY) ## the report, one HTML file, of what is built
 	$(RUN) report $(OPTIONS)

@@ -34,7 +34,12 @@ def main(seeds: str = "1", *corpora: str) -> None:
     for corpus, each in specs.items():
         runs = study.get(each)
         speeds = [run.result["n_train"] * len(run.result["history"]) / run.result["seconds"] for run in runs]
-        line = {"corpus": corpus, "n_train": runs[0].result["n_train"], "n_test": len(runs[0].on(None)[0]), "n_seeds": len(runs)}
+        line = {
+            "corpus": corpus,
+            "n_train": runs[0].result["n_train"],
+            "n_test": len(runs[0].on(None)[0]),
+            "n_seeds": len(runs),
+        }
         for metric in ("accuracy", "f1_macro"):
             found = mean_interval([score(run)[metric] for run in runs])
             line |= {f"{metric}_mean": found.mean, f"{metric}_low": found.low, f"{metric}_high": found.high}

@@ -7,10 +7,14 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from paperkit import paths
 from paperkit.errors import InputError
+
+AT_ONCE = 4
+"""Notebooks that run at a time, at most: each has a process of its own, with torch and the corpora in it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,28 +89,63 @@ def _plan(options) -> None:
     print(describe(_study(options)))
 
 
-def _notebook(options) -> int:
-    from paperkit import notebooks
+def _paper(options) -> int:
+    """Everything: runs, notebooks, the report."""
+    _train(options)
+    if not _execute(options, _notebooks()):
+        return 1
+    _report(options)
+    _where(options)
+    return 0
 
-    path = paths.NOTEBOOKS / f"{options.name}.ipynb"
-    if not path.exists():
-        there = ", ".join(sorted(file.stem for file in paths.NOTEBOOKS.glob("0*.ipynb")))
-        raise InputError(f"no notebook is called {options.name!r}; there are {there}")
+
+def _notebook(options) -> int:
+    there = _notebooks()
+    if options.name not in there:
+        raise InputError(f"no notebook is called {options.name!r}; there are {', '.join(there)}")
+    return 0 if _execute(options, {options.name: there[options.name]}) else 1
+
+
+def _notebooks() -> dict[str, Path]:
+    return {file.stem: file for file in sorted(paths.NOTEBOOKS.glob("0*.ipynb"))}
+
+
+def _execute(options, wanted: dict[str, Path]) -> bool:
+    """Execute those notebooks that are not up to date, several at a time, and say whether all of them came to their end."""
+    from paperkit import notebooks, runs
+
     study = _study(options)
     given = {"data": study.source.name if study.kind == "table" else study.data, "profile": study.profile_name}
     given |= {name: getattr(study, name) for name in ("text", "label", "split", "platform", "overrides", "workers")}
-    parameters = notebooks.check_parameters(path, given)
     inputs = {"corpus": study.corpus.checksum, "profile": json.dumps(asdict(study.profile), sort_keys=True),
               "code": _code(), "files": _files(), "folder": str(study.folder)}  # fmt: skip
-    output = study.folder / path.name
-    key = notebooks.key(path, {**parameters, "workers": None}, inputs)
+    workers = min(study.workers or runs.cores(), AT_ONCE)
+    ledger = {name for name in wanted if name.endswith("_claims")}  # which reads what the others write
+    for names in (wanted.keys() - ledger, ledger):
+        stale = []
+        for name in sorted(names):
+            parameters = notebooks.check_parameters(wanted[name], given)
+            key = notebooks.key(wanted[name], {**parameters, "workers": None}, inputs)
+            output = study.folder / wanted[name].name
+            if notebooks.made_under(output, key):
+                print(f"{name}: up to date, {os.path.relpath(output)}", flush=True)
+            else:
+                stale.append((wanted[name], output, parameters, key))
+        runs.in_parallel(_execute_one, stale, workers, "running", "notebook")
+        if not all(notebooks.made_under(output, key) for _, output, _, key in stale):
+            return False
+    return True
+
+
+def _execute_one(path: Path, output: Path, parameters: dict[str, Any], key: str) -> None:
+    """Say how it went, rather than raise: one that fails does not stop the others."""
+    from paperkit import notebooks
+
     try:
-        ran = notebooks.execute(path, output, parameters, key)
+        notebooks.execute(path, output, parameters, key)
+        print(f"{path.stem}: wrote {os.path.relpath(output)}", flush=True)
     except notebooks.NotebookError as error:
-        print(f"paperkit: {error}", file=sys.stderr)
-        return 1
-    print(f"{options.name}: {'wrote' if ran else 'up to date,'} {os.path.relpath(output)}")
-    return 0
+        print(f"paperkit: {error}", file=sys.stderr, flush=True)
 
 
 def _code() -> str:
@@ -189,18 +228,18 @@ def _data(options) -> None:
 def _refresh(options) -> int:
     from paperkit import notebooks
 
-    for path in sorted(paths.NOTEBOOKS.glob("0*.ipynb")):
-        if options.name in (None, path.stem):
+    for name, path in _notebooks().items():
+        if options.name in (None, name):
             try:
                 notebooks.refresh(path)
             except notebooks.NotebookError as error:
                 print(f"paperkit: {error}", file=sys.stderr)
                 return 1
-            print(f"{path.stem}: executed in place")
+            print(f"{name}: executed in place")
     return 0
 
 
-COMMANDS = {"train": _train, "plan": _plan, "notebook": _notebook, "exhibit": _exhibit, "publish": _publish,
+COMMANDS = {"paper": _paper, "train": _train, "plan": _plan, "notebook": _notebook, "exhibit": _exhibit, "publish": _publish,
             "verify": _verify, "claims": _claims, "report": _report, "data": _data, "refresh": _refresh,
             "where": _where}  # fmt: skip
 

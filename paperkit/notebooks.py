@@ -4,6 +4,8 @@ papermill does the running. It accepts parameters that a notebook does not have,
 fails, and reports success when a cell leaves early by ``sys.exit(0)``; all that is decided here instead.
 """
 
+from __future__ import annotations
+
 import ast
 import contextlib
 import hashlib
@@ -15,16 +17,17 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import nbformat
 import zmq
 from jupyter_client.manager import AsyncKernelManager
-from nbformat import NotebookNode
 from traitlets import default
 
 from paperkit import paths
 from paperkit.errors import InputError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 KEPT_CELL_METADATA = ("nbgrader", "slideshow", "tags")
@@ -93,7 +96,7 @@ def parameters_of(path: Path) -> dict[str, Parameter]:
     expression that misses ``int | None`` and stumbles over ``=`` in a comment.)
     """
     found = {}
-    for source in (c.source for c in _read(path).cells if "parameters" in c.metadata.get("tags", [])):
+    for source in (source for _, source, tags in _cells(path) if "parameters" in tags):
         try:
             for statement in ast.parse(source).body:
                 match statement:
@@ -132,9 +135,15 @@ def key(path: Path, parameters: Mapping[str, Any], inputs: Mapping[str, str]) ->
     Its cells with their tags (text too: the report shows it), the resolved parameters, and ``inputs``, which names
     what lies outside: digests of code, checksums of data. Outputs, counts and other metadata do not matter.
     """
-    cells = [(cell.cell_type, cell.source, sorted(cell.metadata.get("tags", []))) for cell in _read(path).cells]
-    content = json.dumps([cells, dict(parameters), dict(inputs)], sort_keys=True)
+    content = json.dumps([_cells(path), dict(parameters), dict(inputs)], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def made_under(output: Path, key: str) -> bool:
+    """Whether ``output`` is a whole executed notebook, made under the same ``key``."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        return json.loads(output.read_text(encoding="utf-8"))["metadata"]["paperkit"]["key"] == key
+    return False
 
 
 def execute(path: Path, output: Path, parameters: Mapping[str, Any], key: str, *, log: TextIO | None = None) -> bool:
@@ -143,9 +152,8 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Any], key: str, *
     Returns whether it ran. ``output`` appears complete or not at all; what a failed run wrote is kept beside it as
     ``<name>.failed.ipynb``. What cells print goes to ``log`` as well, as it comes. Raises NotebookError.
     """
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        if json.loads(output.read_text(encoding="utf-8"))["metadata"]["paperkit"]["key"] == key:
-            return False
+    if made_under(output, key):
+        return False
     notebook = _run(path, output, parameters, log)
     notebook.metadata.papermill.update(input_path=path.name, output_path=output.name)
     notebook.metadata.paperkit = {"key": key}
@@ -197,7 +205,16 @@ def _temporary(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _cells(path: Path) -> list[tuple[str, str, list[str]]]:
+    """Type, source and tags of every cell. As plain JSON: to import nbformat takes seconds, more than all else that has to
+    be done to find a notebook up to date."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [(cell["cell_type"], "".join(cell["source"]), sorted(cell["metadata"].get("tags", []))) for cell in cells]
+
+
 def _read(path: Path) -> NotebookNode:
+    import nbformat
+
     return nbformat.read(path, as_version=4)
 
 
@@ -206,6 +223,8 @@ def _code(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def _write(path: Path, notebook: NotebookNode) -> None:
+    import nbformat
+
     with _temporary(path) as temporary:
         temporary.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
         os.replace(temporary, path)
@@ -213,6 +232,8 @@ def _write(path: Path, notebook: NotebookNode) -> None:
 
 def clean(notebook: NotebookNode) -> NotebookNode:
     """A copy fit to be committed: outputs and counts stay; times, widget state and traces of a machine go."""
+    import nbformat
+
     copy = nbformat.from_dict(json.loads(json.dumps(notebook)))
     copy.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     copy.nbformat, copy.nbformat_minor = 4, 5

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 import paperkit.__main__ as cli
 from paperkit import paths
 from paperkit.__main__ import main
-from paperkit.notebooks import NotebookError
+from paperkit.notebooks import KERNEL, NotebookError
 from tests.small import SETTINGS, reviews, tickets, write_csv
 
 TINY = [f"{name}={value}" for name, value in (SETTINGS | {"seeds": 1, "ablation_seeds": 1, "reviews": 80}).items()]
@@ -39,7 +41,16 @@ def mistake(capsys, home, *arguments) -> str:
     return err.removeprefix("paperkit: ").rstrip("\n")
 
 
-COMMANDS = [["train"], ["plan"], ["where"], ["exhibit", "b_table_4"], ["notebook", "01_data"], ["publish"], ["verify"]]
+COMMANDS = [
+    ["paper"],
+    ["train"],
+    ["plan"],
+    ["where"],
+    ["exhibit", "b_table_4"],
+    ["notebook", "01_data"],
+    ["publish"],
+    ["verify"],
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -209,6 +220,47 @@ def test_a_notebook_that_fails_is_said_and_costs_1(capsys, home, monkeypatch):
     for command in (["notebook", "01_data"], ["refresh", "01_data"]):
         assert main([*command, *REST]) == 1
         assert capsys.readouterr() == ("", expected)
+
+
+PARAMETERS = """data: str = "embedded"
+profile: str = "smoke"
+text: str | None = None
+label: str | None = None
+split: str | None = None
+platform: str | None = None
+overrides: dict = {}
+workers: int | None = None"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_notebook_that_fails_stops_the_ledger_alone_and_the_next_time_only_what_is_missing_runs(
+    capfd, home, monkeypatch, workers
+):
+    cells = {"01_well": "1", "02_badly": "1 / 0", "03_well": "2", "04_claims": "3"}
+    monkeypatch.setattr(paths, "NOTEBOOKS", home)
+    for command in ("_train", "_report"):
+        monkeypatch.setattr(cli, command, lambda options: None)
+    options = ["paper", *REST, "--workers", workers]
+
+    def write(name: str, source: str) -> None:
+        parameters = new_code_cell(PARAMETERS, id="a", metadata={"tags": ["parameters"]})
+        made = new_notebook(cells=[parameters, new_code_cell(source, id="b")], metadata={"kernelspec": KERNEL})
+        nbformat.write(made, home / f"{name}.ipynb")
+
+    def said(status: int) -> list[str]:
+        assert main(options) == status
+        out, err = capfd.readouterr()
+        assert ("paperkit: 02_badly.ipynb, cell 3: ZeroDivisionError" in err) == bool(status)
+        return sorted(line.split(",")[0].split(" build")[0] for line in out.splitlines() if line[0] == "0")
+
+    for name, source in cells.items():
+        write(name, source)
+    assert said(1) == ["01_well: wrote", "03_well: wrote"]
+    write("02_badly", "1 / 1")
+    assert said(0) == ["01_well: up to date", "02_badly: wrote", "03_well: up to date", "04_claims: wrote"]
+    assert said(0) == [f"{name}: up to date" for name in cells]
+    built = home / "build" / "embedded" / "smoke"
+    assert {file.name for file in built.iterdir()} == {f"{name}.ipynb" for name in cells}
 
 
 @pytest.mark.parametrize(
