@@ -18,6 +18,7 @@ from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.style import drawable, label
 from paperkit.seeds import derive, numpy_generator
 from paperkit.study import Study
+from paperkit.training.execute import pool_share, training_rows
 
 FEW_NAMES = 10
 BARS = 120
@@ -105,20 +106,27 @@ def _named(names: Sequence[str]) -> str:
 
 @exhibit("a_table_2", NOTEBOOK, "Table 2. Division of the data sets.", "表2 数据集划分情况")
 def table_2(study: Study) -> Content:
-    """Core texts by use. A class without test texts was too small to split, or the given test part lacks it."""
+    """Core texts by what the runs of Table 3 use them for, seed 0; another seed draws other labels, and as many."""
+    baseline, uda = study.baseline, study.profile.uda
     rows, said = [], []
     for corpus in large(study):
-        parts = pools(corpus, study.profile.robustness)
-        names = np.array(corpus.label_names, dtype=object)
-        absent = {split: np.setdiff1d(np.arange(len(names)), corpus.rows(split).label) for split in ("train", "test")}
-        rows.append({"corpus": corpus.name, "labelled": len(parts.labelled), "unlabelled_uda": len(parts.uda),
+        parts = pools(corpus, study.profile.robustness, training_rows(corpus, None, baseline, 0))
+        names, labels = np.array(corpus.label_names, dtype=object), corpus.table.label.to_numpy()
+        untrained, untested = (np.setdiff1d(np.arange(len(names)), labels[part])
+                               for part in (parts.labelled, parts.test))  # fmt: skip
+        rows.append({"corpus": corpus.name, "labelled": len(parts.labelled), "labels_there_are": len(corpus.rows("train")),
+                     "unlabelled_uda": len(pool_share(corpus, parts.uda, uda.pool, uda.even, 0)),
                      "unlabelled_esimcse": len(parts.esimcse), "dev": len(parts.dev), "test": len(parts.test),
                      "sa": len(parts.sa), "ra": len(parts.ra), "classes": corpus.n_classes,
-                     "classes_not_trained": len(absent["train"]), "classes_not_tested": len(absent["test"])})  # fmt: skip
-        said.append(f"{corpus.name}: {parts.sentence}; {_named(names[absent['train']])} not trained on, "
-                    f"{_named(names[absent['test']])} not tested.")  # fmt: skip
-    said += ["A class is not tested if it is too small to split or the given test part lacks it.",
-             "The unlabelled texts are halved between UDA and ESimCSE. RA attacks the texts that SA is measured on."]  # fmt: skip
+                     "classes_not_trained": len(untrained), "classes_not_tested": len(untested)})  # fmt: skip
+        said.append(f"{corpus.name}: {parts.sentence}; {_named(names[untrained])} not trained on, "
+                    f"{_named(names[untested])} not tested.")  # fmt: skip
+    if baseline.labelled < 1:
+        said.append(f"labelled: what the models of Table 3 train on, {baseline.labelled:.0%} of each class and at least one; "
+                    "labels_there_are: all labelled training texts, of which the others join the unlabelled ones.")  # fmt: skip
+    said.append("A class is not tested if it is too small to split or the given test part lacks it. The unlabelled texts are "
+                "halved between UDA and ESimCSE" + (f", and UDA reads {uda.pool:.0%} of its half" if uda.pool < 1 else "")
+                + ". RA attacks the texts that SA is measured on.")  # fmt: skip
     return Content(pd.DataFrame(rows), corpora=large(study), note=" ".join(said))
 
 

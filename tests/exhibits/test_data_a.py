@@ -79,8 +79,8 @@ def test_table_2_counts_the_parts(study):
         every = core(corpus, labelled=False)
         counts = {split: sum(each.split == split for each in every) for split in ("train", "dev", "test", "unlabelled")}
         assert row["corpus"] == corpus.name
-        assert [int(row[name]) for name in ("labelled", "dev", "test", "sa", "ra", "classes")] == [
-            counts["train"], counts["dev"], counts["test"], SETTINGS["robustness"], SETTINGS["robustness"],
+        assert [int(row[name]) for name in ("labelled", "labels_there_are", "dev", "test", "sa", "ra", "classes")] == [
+            counts["train"], counts["train"], counts["dev"], counts["test"], SETTINGS["robustness"], SETTINGS["robustness"],
             corpus.n_classes,
         ]  # fmt: skip
         assert int(row["unlabelled_uda"]) + int(row["unlabelled_esimcse"]) == counts["unlabelled"]
@@ -88,6 +88,17 @@ def test_table_2_counts_the_parts(study):
         for split, column in (("train", "classes_not_trained"), ("test", "classes_not_tested")):
             have = {each.label for each in every if each.split == split}
             assert int(row[column]) == corpus.n_classes - len(have)
+
+
+def test_table_2_says_what_the_runs_of_table_3_use(home):
+    study = Study("embedded", "smoke", overrides=SETTINGS | {"labelled": 0.3, "uda.pool": 0.5}, workers=1)
+    content = show(study, "a_table_2").content
+    for source, (_, row) in zip(study.large, content.body.iterrows(), strict=True):
+        found = [study.get(study.ten_specs()[source, model])[0].result for model in ("Baseline", "UDA+ESimCSE")]
+        assert row.labelled == found[0]["n_train"] == found[1]["n_train"] < row.labels_there_are
+        assert (row.unlabelled_uda, row.unlabelled_esimcse) == (found[1]["n_unlabelled"], found[1]["n_similar"])
+        assert f"{row.labels_there_are - row.labelled:,} training texts whose labels are not used" in content.note
+    assert "30% of each class" in content.note and "UDA reads 50% of its half" in content.note
 
 
 def test_table_2_names_the_classes_that_are_left_out_where_they_are_few():
