@@ -18,6 +18,7 @@ from paperkit.evaluate.calibration import calibration, fit_temperature
 from paperkit.exhibits import adversarial, beyond_a, robustness
 from paperkit.exhibits import rewording as reworded
 from paperkit.exhibits.exhibit import REGISTRY, Content, find, show
+from paperkit.exhibits.paper_a import METRICS
 from paperkit.exhibits.tables import to_csv
 from paperkit.papers import SVM_CUT, WHOLE
 from paperkit.store import Store
@@ -109,6 +110,14 @@ def test_table_1_takes_the_steps_that_training_takes(made):
         "the community's budget stays inside"
     )
     assert "yes" in set(table[table.attack.str.startswith("PGD, equal")].projected)
+
+
+def test_table_3_prints_every_metric_and_says_which_are_unknowable(made):
+    _, contents = made
+    shown = contents["a_table_3"].display
+    assert list(shown.columns) == ["corpus", "model", "n_seeds", *METRICS]
+    unknown = {metric for metric in METRICS if (shown[metric] == "n/a").all()}
+    assert unknown == {"manual_accuracy", "any_topic_accuracy"}, "a table knows neither truths nor further topics"
 
 
 def test_differences_are_paired_by_seed(made, monkeypatch):
