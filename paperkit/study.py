@@ -1,6 +1,5 @@
 """A study: which data, which profile, and therefore which runs. What every notebook and every exhibit starts from."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any
 from paperkit import paths, profiles, runs
 from paperkit.corpora.corpus import Corpus
 from paperkit.errors import InputError
+from paperkit.evaluate import metrics
 from paperkit.models import backbones
 from paperkit.papers import (
     ALPHAS,
@@ -271,8 +271,7 @@ class Study:
     @property
     def branches(self) -> tuple[str, ...]:
         """The branches of the hard corpus' label tree: parents of two leaves or more."""
-        parents = Counter(self.hard.load().parents.tolist())
-        return tuple(parent for parent, leaves in parents.items() if parent and leaves > 1)
+        return metrics.branches(self.hard.load().label_names)
 
     def branch_specs(self) -> dict[tuple[str, float], list[RunSpec]]:
         """Runs behind the question what adversarial training does where branches are mixed up: (model, share of them) to its

@@ -11,6 +11,7 @@ here and there and may be paths in a tree; there nan often just says that a corp
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -202,17 +203,28 @@ def tail_f1(labels: ArrayLike, predicted: ArrayLike, train_sizes: ArrayLike) -> 
     return _mean_of_defined(one_versus_rest(counts)["f1"][tested & trained & (sizes < np.median(sizes[trained]))])
 
 
+def branches(label_names: Sequence[str]) -> tuple[str, ...]:
+    """The branches of a label tree: parents of two leaves or more. A slash alone makes none: ``"and/or"`` has no sibling."""
+    leaves = Counter(parents(label_names).tolist())
+    return tuple(parent for parent, count in leaves.items() if parent and count > 1)
+
+
+def has_tree(label_names: Sequence[str]) -> bool:
+    """Whether any two labels are siblings."""
+    return bool(branches(label_names))
+
+
 def sibling_confusion(labels: ArrayLike, predicted: ArrayLike, label_names: Sequence[str]) -> float:
     """Share of the errors that stay within the right parent: ``a/b/x`` for ``a/b/y``. Claim A12.
 
-    nan without errors, and for flat labels, where nobody has a parent. Leaves of the first level have none either. It is
-    a share of errors: a model may confuse fewer siblings and yet show a larger share, if it loses other errors faster.
+    nan without errors, and where no two labels are siblings. Leaves of the first level have no parent. It is a share of
+    errors: a model may confuse fewer siblings and yet show a larger share, if it loses other errors faster.
     ``labels`` and ``predicted`` (N,) in [0, K); else an InputError.
     """
     labels = class_indices("labels", labels, len(label_names))
     predicted = class_indices("predicted", predicted, len(label_names))
     _same_items(labels=labels, predicted=predicted)
-    if not any("/" in name for name in label_names):
+    if not has_tree(label_names):
         return math.nan
     parent = parents(label_names)
     siblings = (parent[labels] == parent[predicted]) & (parent[labels] != "")

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from paperkit.corpora.corpus import parents
 from paperkit.evaluate import statistics
+from paperkit.evaluate.metrics import has_tree
 from paperkit.exhibits import compare, style
 from paperkit.exhibits.adversarial import nothing
 from paperkit.exhibits.data import shortened
@@ -153,9 +154,7 @@ def relations(names: tuple[str, ...]) -> np.ndarray:
 
 @exhibit("x_siblings", NOTEBOOK, "Where errors fall in the label tree.", "错误在标签树中的位置")
 def siblings(study: Study) -> Content:
-    every = {
-        key: runs for key, runs in runs_of(study).items() if any("/" in name for name in key[0].load().label_names)
-    }
+    every = {key: runs for key, runs in runs_of(study).items() if has_tree(key[0].load().label_names)}
     if not every:
         return nothing("no corpus here has a label tree")
     rows = []

@@ -12,6 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from paperkit.corpora.corpus import CORE, Corpus
 from paperkit.corpora.pools import pools
+from paperkit.evaluate.metrics import has_tree
 from paperkit.exhibits import style
 from paperkit.exhibits.data import NOTEBOOK, shortened
 from paperkit.exhibits.exhibit import Content, exhibit
@@ -312,7 +313,7 @@ def label_noise(corpus: Corpus) -> Iterator[dict]:
     if len(present) >= len(THIRDS):
         by_size = present[np.argsort(-sizes[present], kind="stable")]
         groups |= dict(zip(THIRDS, np.array_split(by_size, len(THIRDS)), strict=True))
-    tree = any("/" in name for name in corpus.label_names)
+    tree = has_tree(corpus.label_names)
     parents = corpus.parents
     listed = bool(table.votes.str.contains("|", regex=False).any())  # else they are none, or annotators' digits
     for name, classes in groups.items():

@@ -12,8 +12,10 @@ from sklearn.metrics import f1_score
 from paperkit.errors import InputError
 from paperkit.evaluate.metrics import (
     any_topic_accuracy,
+    branches,
     corrected,
     evaluate_large,
+    has_tree,
     manual_accuracy,
     sibling_confusion,
     tail_f1,
@@ -149,6 +151,16 @@ def test_sibling_confusion_by_hand():
     )
     assert math.isnan(sibling_confusion(labels, labels, NAMES)), "no errors"
     assert math.isnan(sibling_confusion([0, 1], [1, 0], ["corn", "wheat"])), "no tree"
+    assert math.isnan(sibling_confusion([0, 1], [1, 0], ["and/or", "either"])), "a slash alone is no tree"
+
+
+@pytest.mark.parametrize(
+    "names, expected",
+    [(["corn", "wheat"], ()), (["and/or", "either"], ()), (["a/x", "b/x", "c"], ()), (["a/b", "a/b/x"], ()),
+     (["a/x", "b", "a/y"], ("a",)), (["a/b/x", "a/b/y", "a/z", "a/w"], ("a/b", "a"))],
+)  # fmt: skip
+def test_a_tree_has_two_leaves_under_one_parent(names, expected):
+    assert branches(names) == expected and has_tree(names) == bool(expected)
 
 
 @given(items())
