@@ -5,6 +5,7 @@ from paperkit.exhibits import (  # noqa: F401
     beyond_a,
     beyond_b,
     calibration,
+    controls,
     data,
     data_a,
     encoder,

@@ -1,18 +1,16 @@
-"""Accuracy under attack: paper A's Table 4, every attack on every model, and what RA > SA is worth (06_robustness)."""
+"""Accuracy under attack: paper A's Table 4, and every attack on every model over ε (06_robustness)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from paperkit import attacks
 from paperkit.corpora.pools import pools
 from paperkit.evaluate import robustness, statistics
-from paperkit.evaluate.robustness import Attacked, Trial, Victim
+from paperkit.evaluate.robustness import Attacked, Trial
 from paperkit.exhibits import compare, style
 from paperkit.exhibits.beyond_a import FAMILIES
 from paperkit.exhibits.data import shortened
@@ -22,7 +20,6 @@ from paperkit.exhibits.style import drawable, label
 from paperkit.runs import Run, Source
 from paperkit.study import Study
 from paperkit.terms import Attack
-from paperkit.text.batches import evaluation_batches
 
 NOTEBOOK = "06_robustness"
 KINDS = {"noise": ("noise", "随机噪声"), "fgsm": ("FGSM", ""), "fgm": ("FGM", ""), "pgd": ("PGD", "")}
@@ -33,8 +30,6 @@ CURVES = tuple(family + trained for family in (FAMILIES[0], FAMILIES[-1]) for tr
 CONTROLLED = tuple(model for model in CURVES if model not in FAMILIES)
 """Models whose RA > SA would be checked with every control, seed 0."""
 MORE_STEPS, RESTARTS = 4, 2
-BATCHES, ONE_SIZE = (1, 4, 16, 64), 16
-"""Batch sizes compared, and the most batches of one size."""
 
 
 # --- one place for all trials ----------------------------------------------------------------------------------------
@@ -137,7 +132,8 @@ def _size(tried: list[Tried]) -> str:
     return ", ".join(f"{name} {n}" for name, n in {each.source.load().name: len(each.rows) for each in tried}.items())
 
 
-def _in_words(study: Study) -> str:
+def in_words(study: Study) -> str:
+    """For a note: what ε counts in, and how far PGD goes."""
     return (f"ε counts in norms of a text's embeddings; PGD takes {study.profile.attack_steps} steps of 2.5 ε/K, so it has "
             "FGM's budget.")  # fmt: skip
 
@@ -165,7 +161,7 @@ def table_4(study: Study) -> Content:
     other = trained.attack.str.contains(",").map({False: "the same texts", True: "other texts"})
     counts = [f"{corpus}, {texts}: RA > SA in {int((group.ra_mean > group.sa_mean).sum())} of {len(group)}."
               for (corpus, texts), group in trained.groupby([trained.corpus, other], sort=False)]  # fmt: skip
-    note = (f"Mean and 95 % t interval over seeds; texts: {_size(tried)}. {_in_words(study)} Below each model stands its "
+    note = (f"Mean and 95 % t interval over seeds; texts: {_size(tried)}. {in_words(study)} Below each model stands its "
             "counterpart without adversarial training under the same attack. 'other texts': RA is measured on another random "
             f"draw of test texts than SA, which the paper leaves open. Adversarially trained: {' '.join(counts)}")  # fmt: skip
     return Content(table, [each.run for each in tried], shown, rows, note=note)
@@ -211,7 +207,7 @@ def every_attack(study: Study) -> Content:
         axis.grid(False)
         axis.tick_params(length=0)
     figure.colorbar(image, ax=axes, pad=0.01, aspect=30, label=label("accuracy", "准确率"))
-    note = (f"ε = {headline(study):g}. {_in_words(study)} Mean over seeds. {compare.drawn(table, '±, half of the')} "
+    note = (f"ε = {headline(study):g}. {in_words(study)} Mean over seeds. {compare.drawn(table, '±, half of the')} "
             f"Texts: {_size(tried)}. Noise is a random direction of FGM's length.")  # fmt: skip
     return Content(figure, [each.run for each in tried], per_seed=rows, numbers=table, note=note)
 
@@ -230,7 +226,7 @@ def over_epsilon(study: Study) -> Content:
     rows = pd.DataFrame(rows)
     table = summarise(rows, ["corpus", "model", "attack", "epsilon"], ["ra", "norm_relative"])
     gap = float((table.norm_relative_mean - table.epsilon).abs().max())
-    note = (f"{_in_words(study)} The radii stand evenly spaced and the models side by side; each corpus has its own axis. "
+    note = (f"{in_words(study)} The radii stand evenly spaced and the models side by side; each corpus has its own axis. "
             f"{compare.drawn(table, cut=', cut at 0 and 1')} Texts: {_size(tried)}. As realised, ‖Δ‖/‖emb‖ differs from ε by at "
             f"most {gap:.3f} on average.")  # fmt: skip
     return Content(_over_epsilon(table), [each.run for each in tried], per_seed=rows, numbers=table, note=note)
@@ -254,155 +250,4 @@ def _over_epsilon(table: pd.DataFrame) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel(label("ε, in norms of the text's embeddings", "相对扰动半径"))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return figure
-
-
-# --- is RA > SA what it seems? ---------------------------------------------------------------------------------------
-
-
-def between_draws(right: np.ndarray, rows: np.ndarray, clean: np.ndarray, others: np.ndarray) -> statistics.Interval:
-    """Accuracy on the texts ``rows`` − accuracy on ``others``, another draw of the same test texts, which shares some with it.
-
-    ``right`` and ``clean`` say of each model which of its texts are classified right, ``(models, texts)``; rows rise. Bootstrap
-    over the texts of both draws, each with what it adds to the difference.
-    """
-    union = np.union1d(rows, others)
-    score = np.zeros(len(union))
-    for sign, hits, drawn in ((1, right, rows), (-1, clean, others)):
-        each = hits.mean(axis=0)  # around its mean, so that how many texts of a draw are drawn again does not count
-        score[np.searchsorted(union, drawn)] += sign * (each - each.mean()) * len(union) / len(drawn)
-    score += right.mean() - clean.mean()
-    return statistics.bootstrap_mean(score)
-
-
-READINGS = {
-    "the attack of Table 4": ("It lowers accuracy, as an attack should.", "It changes accuracy by no more than chance.",
-                              "RA is above SA by more than the choice of texts explains."),
-    "no attack, other texts": ("These texts are harder: a sample alone can hide an RA > SA.",
-                               "Another draw of texts is as hard as these, as far as can be told.",
-                               "These texts are easier: a sample alone gives RA > SA."),
-    "the attack of Table 4, other texts": ("Below SA on other texts too.", "No more than the draw of texts explains.",
-                                           "Above SA by more than the draw of texts explains."),
-    "random noise": ("Even noise of this length lowers accuracy.", "Noise of this length: no more than chance.",
-                     "Noise raises accuracy as well: not the attack's doing."),
-    "PGD": ("The reference of the next rows: it lowers accuracy.", "The reference of the next rows: no more than chance.",
-            "The reference of the next rows: above SA."),
-    "PGD, more steps": ("More steps find more: the short attack was too weak.", "More steps find no more, as far as can be told.",
-                        "More steps find less."),
-    "PGD, restarts": ("Other starts find more: the short attack was too weak.", "Other starts find no more, as far as can be told.",
-                      "Other starts find less."),
-    "PGD, of the untrained counterpart": ("Another model's gradients hurt more than its own: they are masked.",
-                                          "Another model's gradients hurt about as much as its own.",
-                                          "Its own gradients hurt more than another model's: no sign of masking."),
-}  # fmt: skip
-"""Control: what it means if accuracy is below, at or above what it is compared with."""
-
-
-@exhibit("x_ra_above_sa", NOTEBOOK, "Is RA > SA robustness? The attack of Table 4 and its controls.",
-         "RA > SA 是否意味着鲁棒？对照实验")  # fmt: skip
-def ra_above_sa(study: Study) -> Content:
-    tried = [each for each in attacked(study) if each.model in CONTROLLED and each.run.spec.seed == 0]
-    lines, rows = [], []
-    for source in study.large:
-        mine = [each for each in tried if each.source == source]
-        clean, pgd = (np.stack([each.right(name) for each in mine]) for name in ("", "pgd"))
-        others, attacked_others = (np.stack([each.right_of_others(hit) for each in mine]) for hit in (False, True))
-        controls = {
-            "the attack of Table 4": (np.stack([each.right(each.crossed) for each in mine]), clean),
-            "no attack, other texts": (others, None),
-            "the attack of Table 4, other texts": (attacked_others, None),
-            "random noise": (np.stack([each.right("noise") for each in mine]), clean),
-            "PGD": (pgd, clean),
-            "PGD, more steps": (np.stack([each.right("more steps") for each in mine]), pgd),
-            "PGD, restarts": (np.stack([each.right("restarts") for each in mine]), pgd),
-            "PGD, of the untrained counterpart": (np.stack([each.right("transfer") for each in mine]), pgd),
-        }
-        for control, (right, against) in controls.items():
-            if against is None:
-                interval = between_draws(right, mine[0].other_rows, clean, mine[0].rows)
-            else:
-                interval = statistics.bootstrap_interval(right, against)
-            lines.append({"corpus": source.load().name, "control": control, "compared_with": "PGD" if against is pgd else "SA",
-                          "n_models": len(mine), "n_texts": right.shape[1], "accuracy": right.mean(),
-                          "difference": interval.mean, "low": interval.low, "high": interval.high,
-                          "models_above_sa": int((right.mean(axis=1) > clean.mean(axis=1)).sum()),
-                          "reading": READINGS[control][0 if interval.high < 0 else 2 if interval.low > 0 else 1]})  # fmt: skip
-            rows += [{"data": study.name, "corpus": source.load().name, "model": each.model, "attack": control,
-                      "epsilon": headline(study), "seed": 0, "sa": own.mean(), "accuracy": hit.mean()}
-                     for each, own, hit in zip(mine, clean, right, strict=True)]  # fmt: skip
-    table = pd.DataFrame(lines)
-    shown = table.drop(columns=["low", "high", "n_models"])
-    shown["difference"] = [
-        f"{d:+.3f} [{low:+.3f}, {high:+.3f}]"
-        for d, low, high in zip(table.difference, table.low, table.high, strict=True)
-    ]
-    shown["models_above_sa"] = [f"{k} of {n}" for k, n in zip(table.models_above_sa, table.n_models, strict=True)]
-    note = (f"ε = {headline(study):g}; {', '.join(CONTROLLED)}, seed 0, together. Intervals: 95 % bootstrap over texts. "
-            f"{_in_words(study)} More steps: {MORE_STEPS} times as many; restarts: {RESTARTS} random starts beside the middle, the "
-            "highest loss counts; untrained counterpart: the same model without adversarial training makes the perturbation. RA "
-            "above SA on the same texts would mean that raising the loss puts more texts right than wrong.")  # fmt: skip
-    return Content(table, [each.run for each in tried], shown, pd.DataFrame(rows), note=note)
-
-
-# --- why the norm is taken per text ----------------------------------------------------------------------------------
-
-
-@exhibit("x_scope", NOTEBOOK, "The community's ε depends on the batch: length of a text's perturbation by batch size.",
-         "社区实现的扰动半径取决于批大小")  # fmt: skip
-def scope(study: Study) -> Content:
-    run = study.get(study.ten_specs()[study.hard, "Baseline"])[0]
-    model, prepared = run.model(study.store)
-    corpus = study.hard.load()
-    rows = np.intersect1d(pools(corpus, max(BATCHES)).sa, run.on(None)[0])
-    labels = torch.tensor(corpus.table.label.to_numpy(), device=model.output.weight.device)
-    lines = []
-    for form, size in ((form, size) for form in ("example", "matrix") for size in BATCHES if size <= len(rows)):
-        attack = replace(study.profile.fgm, kind="fgm", scope=form, relative=False)
-        few = rows[: size * ONE_SIZE]
-        lengths: dict[str, list[float]] = {"all": [], "words": []}
-        for batch in evaluation_batches(prepared.texts, few, size):
-            batch = batch.to(labels.device)
-            victim = Victim(model, batch, labels[batch.rows])
-            delta = attacks.perturb(model, victim.losses, victim.embedded, batch.inside, attack, ids=batch.ids)
-            lengths["all"] += attacks.norms(delta).tolist()
-            lengths["words"] += attacks.norms(delta * batch.inside[..., None]).tolist()
-        for part, found in lengths.items():
-            interval = statistics.mean_interval(found)
-            lines.append({"corpus": corpus.name, "scope": form, "positions": part, "batch_size": size, "epsilon": attack.epsilon,
-                          "n_texts": len(few), "norm_mean": interval.mean, "norm_low": interval.low,
-                          "norm_high": interval.high})  # fmt: skip
-    table = pd.DataFrame(lines)
-    note = (f"FGM, ε = {table.epsilon[0]:g}, on up to {len(rows)} test texts of {corpus.name}; Baseline, seed 0. Bars: "
-            "95 % t intervals over texts. Special tokens stand in every text, so in the community's form they share a row of the "
-            "matrix and can take most of the budget; ours never touches them.")  # fmt: skip
-    return Content(_by_batch_size(table), [run], numbers=table, note=note)
-
-
-def _by_batch_size(table: pd.DataFrame) -> Figure:
-    """A line per form of the norm; where two coincide, the wide one can be seen on both sides of the narrow one."""
-    figure, axis = plt.subplots(figsize=(style.COLUMN + 1, 2.6))
-    names = {("example", "words"): ("a norm for each text (ours)", "逐样本范数"),
-             ("matrix", "all"): ("one norm per batch (community)", "整个词向量矩阵"),
-             ("matrix", "words"): ("the same, without special tokens", "同上，不含特殊符号")}  # fmt: skip
-    for number, (form, both) in enumerate(names.items()):
-        mine = table[(table.scope == form[0]) & (table.positions == form[1])]
-        bars = [mine.norm_mean - mine.norm_low, mine.norm_high - mine.norm_mean]
-        axis.errorbar(
-            mine.batch_size,
-            mine.norm_mean,
-            bars,
-            marker="os^"[number],
-            color=f"C{number}",
-            lw=(1.4, 4, 1.2)[number],
-            ms=(4, 8, 3)[number],
-            ls=("-", "-", (0, (3, 2)))[number],
-            elinewidth=(1, 3, 1)[number],
-            label=label(*both, " "),
-        )
-    axis.set_xscale("log", base=2)
-    axis.set_xticks(table.batch_size.unique(), [str(size) for size in table.batch_size.unique()])
-    axis.set(
-        xlabel=label("batch size", "批大小"), ylabel=label("mean ‖Δ‖ of a text", "单条文本扰动范数"), ylim=(0, None)
-    )
-    axis.legend()
     return figure

@@ -15,7 +15,7 @@ from paperkit import attacks
 from paperkit.corpora.pools import pools
 from paperkit.evaluate import projection, rewording, statistics
 from paperkit.evaluate.calibration import calibration, fit_temperature
-from paperkit.exhibits import adversarial, beyond_a, robustness
+from paperkit.exhibits import adversarial, beyond_a, controls, robustness
 from paperkit.exhibits import rewording as reworded
 from paperkit.exhibits.exhibit import REGISTRY, Content, find, show
 from paperkit.exhibits.paper_a import METRICS
@@ -397,7 +397,7 @@ def test_controls_are_compared_with_what_they_say(made):
     tried = [
         each for each in robustness.attacked(study) if each.model in robustness.CONTROLLED and each.run.spec.seed == 0
     ]
-    assert len(tried) == 4 and list(table.index) == list(robustness.READINGS)
+    assert len(tried) == 4 and list(table.index) == list(controls.READINGS)
     mean = {
         name: np.mean([each.right(name).mean() for each in tried])
         for name in ("", "noise", "pgd", "restarts", "transfer")
@@ -424,7 +424,7 @@ def test_two_draws_of_the_same_texts_differ_as_often_as_they_should(common):
     rows, others = np.arange(80), np.arange(80 - common, 160 - common)
     for _ in range(60):
         hits = random.random((3, 200)) < random.random(200)  # texts differ in how hard they are
-        found = robustness.between_draws(hits[:, rows], rows, hits[:, others], others)
+        found = controls.between_draws(hits[:, rows], rows, hits[:, others], others)
         assert found.mean == pytest.approx(hits[:, rows].mean() - hits[:, others].mean())
         covered += found.low <= 0 <= found.high
         widths.append(found.high - found.low)
