@@ -87,14 +87,26 @@ class Tried:
         """The same for the independent draw, clean or under the attack of Table 4."""
         return self.other.predicted[int(attacked)] == self.source.load().table.label.to_numpy()[self.other_rows]
 
-    def norm(self, name: str) -> float:
-        """Mean of ‖Δ‖ / ‖emb‖ as realised."""
-        return float((self.found.norms[self.number(name)] / self.found.embedding_norms).mean())
+    def norms(self, name: str = "") -> dict[str, float]:
+        """The perturbation of a trial as realised, mean over texts: ‖Δ‖ / ‖emb‖, and ‖Δ‖ in the unit of the embeddings."""
+        return _norms(self.found, self.number(name))
+
+    def norms_of_others(self) -> dict[str, float]:
+        """The same for the independent draw under the attack of Table 4."""
+        return _norms(self.other, 1)
 
     @property
     def crossed(self) -> str:
         """The attack of Table 4; of a model without adversarial training none."""
         return CROSSED.get(self.model.rpartition("+")[2], "")
+
+
+NORMS = ("norm_relative", "norm_absolute")
+
+
+def _norms(found: Attacked, number: int) -> dict[str, float]:
+    values = found.norms[number] / found.embedding_norms, found.norms[number]
+    return dict(zip(NORMS, (float(each.mean()) for each in values), strict=True))
 
 
 def samples_of(study: Study, source: Source, run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -138,6 +150,15 @@ def in_words(study: Study) -> str:
             "FGM's budget.")  # fmt: skip
 
 
+def embedding_norms(tried: list[Tried]) -> str:
+    """For a note: what a relative ε has to be multiplied by to be an absolute one."""
+    found: dict[str, list[float]] = {}
+    for each in tried:
+        found.setdefault(each.source.load().name, []).append(float(each.found.embedding_norms.mean()))
+    means = ", ".join(f"{name} {np.mean(values):.3g}" for name, values in found.items())
+    return f"‖emb‖ of a text, mean over models and texts: {means}; norm_relative is ‖Δ‖/‖emb‖, norm_absolute ‖Δ‖, as realised."
+
+
 # --- Table 4 ---------------------------------------------------------------------------------------------------------
 
 TABLE_4 = ["corpus", "model", "attack", "epsilon"]
@@ -154,8 +175,8 @@ def table_4(study: Study) -> Content:
         rows += [_line(study, each, CROSSED[trained], paired) for model in models for each in tried
                  if each.source == source and each.model == model]  # fmt: skip
     rows = pd.DataFrame(rows)
-    table = summarise(rows, TABLE_4, ["sa", "ra"])
-    shown = readable(table, TABLE_4, ["sa", "ra"])
+    table = summarise(rows, TABLE_4, ["sa", "ra", *NORMS])
+    shown = readable(table, TABLE_4, ["sa", "ra"]).assign(**{name: table[f"{name}_mean"] for name in NORMS})
     shown["RA > SA"] = ["yes" if ra > sa else "no" for sa, ra in zip(table.sa_mean, table.ra_mean, strict=True)]
     trained = table[table.model.str.endswith(tuple(CROSSED))]
     other = trained.attack.str.contains(",").map({False: "the same texts", True: "other texts"})
@@ -163,15 +184,17 @@ def table_4(study: Study) -> Content:
               for (corpus, texts), group in trained.groupby([trained.corpus, other], sort=False)]  # fmt: skip
     note = (f"Mean and 95 % t interval over seeds; texts: {_size(tried)}. {in_words(study)} Below each model stands its "
             "counterpart without adversarial training under the same attack. 'other texts': RA is measured on another random "
-            f"draw of test texts than SA, which the paper leaves open. Adversarially trained: {' '.join(counts)}")  # fmt: skip
+            f"draw of test texts than SA, which the paper leaves open. {embedding_norms(tried)} Adversarially trained: "
+            f"{' '.join(counts)}")  # fmt: skip
     return Content(table, [each.run for each in tried], shown, rows, note=note)
 
 
 def _line(study: Study, tried: Tried, kind: str, paired: bool = True) -> dict:
     ra = tried.right(kind) if paired else tried.right_of_others(True)
+    norms = tried.norms(kind) if paired else tried.norms_of_others()
     return {"data": study.name, "corpus": tried.source.load().name, "model": tried.model,
             "attack": kind if paired else f"{kind}, other texts", "epsilon": headline(study), "seed": tried.run.spec.seed,
-            "n_sa": len(tried.rows), "n_ra": len(ra), "norm_relative": tried.norm(kind),
+            "n_sa": len(tried.rows), "n_ra": len(ra), **norms,
             "sa": tried.right().mean(), "ra": ra.mean()}  # fmt: skip
 
 
@@ -184,9 +207,9 @@ def every_attack(study: Study) -> Content:
     names = {"": ("none", "无"), **KINDS}
     rows = pd.DataFrame([{"data": study.name, "corpus": each.source.load().name, "model": each.model, "attack": kind or "none",
                           "epsilon": headline(study) if kind else 0.0, "seed": each.run.spec.seed, "n_test": len(each.rows),
-                          "norm_relative": each.norm(kind), "accuracy": each.right(kind).mean()}
+                          **each.norms(kind), "accuracy": each.right(kind).mean()}
                          for each in tried for kind in names])  # fmt: skip
-    table = summarise(rows, ["corpus", "model", "attack", "epsilon"], ["accuracy", "norm_relative"])
+    table = summarise(rows, ["corpus", "model", "attack", "epsilon"], ["accuracy", *NORMS])
     corpora, models = list(dict.fromkeys(rows.corpus)), list(dict.fromkeys(rows.model))
     figure, axes = plt.subplots(
         1, len(corpora), figsize=(style.PAGE, 0.33 * len(models) + 0.9), squeeze=False, sharey=True
@@ -208,7 +231,7 @@ def every_attack(study: Study) -> Content:
         axis.tick_params(length=0)
     figure.colorbar(image, ax=axes, pad=0.01, aspect=30, label=label("accuracy", "准确率"))
     note = (f"ε = {headline(study):g}. {in_words(study)} Mean over seeds. {compare.drawn(table, '±, half of the')} "
-            f"Texts: {_size(tried)}. Noise is a random direction of FGM's length.")  # fmt: skip
+            f"Texts: {_size(tried)}. Noise is a random direction of FGM's length. {embedding_norms(tried)}")  # fmt: skip
     return Content(figure, [each.run for each in tried], per_seed=rows, numbers=table, note=note)
 
 
@@ -222,13 +245,13 @@ def over_epsilon(study: Study) -> Content:
                 name = "" if not epsilon else kind if epsilon == headline(study) else f"{kind} {epsilon:g}"
                 rows.append({"data": study.name, "corpus": each.source.load().name, "model": each.model, "attack": kind,
                              "epsilon": epsilon, "seed": each.run.spec.seed, "n_test": len(each.rows),
-                             "norm_relative": each.norm(name), "ra": each.right(name).mean()})  # fmt: skip
+                             **each.norms(name), "ra": each.right(name).mean()})  # fmt: skip
     rows = pd.DataFrame(rows)
-    table = summarise(rows, ["corpus", "model", "attack", "epsilon"], ["ra", "norm_relative"])
+    table = summarise(rows, ["corpus", "model", "attack", "epsilon"], ["ra", *NORMS])
     gap = float((table.norm_relative_mean - table.epsilon).abs().max())
     note = (f"{in_words(study)} The radii stand evenly spaced and the models side by side; each corpus has its own axis. "
             f"{compare.drawn(table, cut=', cut at 0 and 1')} Texts: {_size(tried)}. As realised, ‖Δ‖/‖emb‖ differs from ε by at "
-            f"most {gap:.3f} on average.")  # fmt: skip
+            f"most {gap:.3f} on average. {embedding_norms(tried)}")  # fmt: skip
     return Content(_over_epsilon(table), [each.run for each in tried], per_seed=rows, numbers=table, note=note)
 
 

@@ -23,6 +23,7 @@ from paperkit.exhibits.tables import to_csv
 from paperkit.papers import SVM_CUT, WHOLE
 from paperkit.store import Store
 from paperkit.study import Study
+from paperkit.text.batches import evaluation_batches
 from paperkit.training.loop import predict
 from tests.exhibits.conftest import ROOMS
 from tests.small import SETTINGS, tickets, write_csv
@@ -357,8 +358,11 @@ def test_a_map_is_drawn_once_and_alike(tmp_path, monkeypatch):
 def test_table_4_keeps_its_contract(made):
     study, _ = made
     rows = rows_of(study, "a_table_4.csv")
-    assert list(rows[0]) == ["corpus", "model", "attack", "epsilon", "n_seeds", "sa_mean", "sa_low", "sa_high", "ra_mean",
-                             "ra_low", "ra_high"]  # fmt: skip
+    assert list(rows[0])[:11] == ["corpus", "model", "attack", "epsilon", "n_seeds", "sa_mean", "sa_low", "sa_high", "ra_mean",
+                                  "ra_low", "ra_high"]  # fmt: skip
+    assert list(rows[0])[11:] == [
+        f"norm_{unit}_{part}" for unit in ("relative", "absolute") for part in ("mean", "low", "high")
+    ]
     found = [(row["model"], row["attack"]) for row in rows]
     crossed = [(f"{family}+{trained}", kind) for family in ("Baseline", "UDA", "UDA+ESimCSE") for trained, kind in
                (("FGM", "pgd"), ("PGD", "fgm"))]  # fmt: skip
@@ -378,6 +382,28 @@ def test_standard_accuracy_is_that_of_the_saved_outputs(made):
             mine = rows[(rows.model == model) & (rows.seed == run.spec.seed)]
             assert len(mine) == 2 and np.allclose(mine.sa, right) and (mine.n_sa == 14).all()
             assert np.allclose(mine.norm_relative, 0.2, atol=1e-3)
+
+
+def test_norms_are_those_of_the_texts_that_are_attacked(made):
+    study, contents = made
+    table = contents["a_table_4"].per_seed.set_index(["model", "attack"])
+    heat = contents["x_attacks"].numbers.set_index(["model", "attack"])
+    curve = contents["x_epsilon"].numbers.set_index(["model", "attack", "epsilon"])
+    (run,), paired = runs_of(study, "UDA+FGM"), pools(study.corpus, 14, paired=False)
+    network, prepared = run.model(study.store)
+    for attack, rows in (("pgd", paired.sa), ("pgd, other texts", paired.ra)):
+        lengths = [
+            (network.embed(batch.ids) * batch.inside[..., None]).flatten(1).norm(dim=1)
+            for batch in evaluation_batches(prepared.texts, rows)
+        ]
+        expected = 0.2 * torch.cat(lengths).mean().item()
+        assert table.norm_absolute["UDA+FGM", attack] == pytest.approx(expected, rel=1e-3)
+    assert heat.norm_absolute_mean["UDA+FGM", "pgd"] == pytest.approx(table.norm_absolute["UDA+FGM", "pgd"])
+    assert heat.norm_absolute_mean["UDA+FGM", "none"] == 0
+    weak, strong = (curve.norm_absolute_mean["Baseline", "fgm", epsilon] for epsilon in (0.2, 0.6))
+    assert strong == pytest.approx(3 * weak, rel=1e-3) and curve.norm_absolute_mean["Baseline", "fgm", 0.0] == 0
+    for name in ("a_table_4", "x_attacks", "x_epsilon"):
+        assert f"‖emb‖ of a text, mean over models and texts: {study.corpus.name} " in contents[name].note
 
 
 def test_exhibits_agree_on_what_they_share(made):
