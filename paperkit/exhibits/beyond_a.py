@@ -13,7 +13,7 @@ from paperkit.exhibits import compare, style
 from paperkit.exhibits.adversarial import nothing
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_a import CORRECTION, METRICS, NOTEBOOK, per_run, per_seed, seed_of, trained_sizes
+from paperkit.exhibits.paper_a import CORRECTION, METRICS, NOTEBOOK, per_run, per_seed, seed_of
 from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.exhibits.style import drawable, label
 from paperkit.exhibits.tables import with_interval
@@ -88,13 +88,20 @@ def frequency_bins(sizes: np.ndarray, tested: np.ndarray) -> list[tuple[str, np.
     return [(f"{sizes[k].min()}–{sizes[k].max()}" if np.ptp(sizes[k]) else str(sizes[k].min()), k) for k in found]
 
 
+def learned_sizes(run: Run) -> np.ndarray:
+    """Texts of each class that a run learned from with their labels, ``(K,)``; as many for every seed."""
+    corpus, method, seed = run.spec.source.load(), run.spec.method, run.spec.seed
+    rows = training_rows(corpus, None, method, seed)
+    return np.bincount(training_labels(corpus, rows, method, seed)[rows], minlength=corpus.n_classes)
+
+
 @exhibit("x_frequency", NOTEBOOK, "Accuracy by how many training texts a class has.", "按类别频率的准确率")
 def frequency(study: Study) -> Content:
     every = runs_of(study)
     rows = []
     for (source, model), found in every.items():
         tested = found[0].on(None)[1]
-        for number, (name, classes) in enumerate(frequency_bins(trained_sizes(source.load()), tested)):
+        for number, (name, classes) in enumerate(frequency_bins(learned_sizes(found[0]), tested)):
             for run in found:
                 _, labels, logits = run.on(None)
                 mine = np.isin(labels, classes)
@@ -128,9 +135,10 @@ def frequency(study: Study) -> Content:
             ylabel=label("accuracy", "准确率"),
         )
         axis.tick_params(axis="x", length=0)
-    axes[-1, 0].set_xlabel(label("labelled training texts of a class (in the corpus)", "类别的训练文本数"))
+    axes[-1, 0].set_xlabel(label("labelled texts of a class that the models train on", "类别的训练文本数"))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    note = (f"The classes that are tested, in up to {BINS} groups of about as many classes; n: test texts of the group. "
+    note = (f"The classes that are tested, in up to {BINS} groups of about as many classes; n: test texts of the group. Classes "
+            "of equal size stay together, so with few labels there are fewer groups. "
             f"{compare.drawn(table, cut=', cut at 0 and 1')}")  # fmt: skip
     return Content(figure, [run for found in every.values() for run in found], per_seed=rows, numbers=table, note=note)
 

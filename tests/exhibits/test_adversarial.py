@@ -2,6 +2,7 @@
 
 import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from paperkit.evaluate.calibration import calibration, fit_temperature
 from paperkit.exhibits import adversarial, beyond_a, controls, robustness
 from paperkit.exhibits import rewording as reworded
 from paperkit.exhibits.exhibit import REGISTRY, Content, find, show
-from paperkit.exhibits.paper_a import METRICS
+from paperkit.exhibits.paper_a import METRICS, trained_sizes
 from paperkit.exhibits.tables import to_csv
 from paperkit.papers import SVM_CUT, WHOLE
 from paperkit.store import Store
@@ -171,6 +172,18 @@ def test_accuracy_by_frequency_adds_up(made):
         ]
         assert (mine.accuracy_mean * mine.n_test).sum() == pytest.approx(np.mean(right))
         assert mine.classes.sum() == 3
+
+
+def test_classes_are_counted_by_the_labels_that_the_runs_used(made):
+    study, _ = made
+    source = study.source
+    for share in (1.0, 0.4):
+        baseline = replace(study.baseline, labelled=share)
+        first, other = (study.get(study.large_specs(source, baseline, 2))[seed] for seed in (0, 1))
+        sizes = beyond_a.learned_sizes(first)
+        assert sizes.sum() == first.result["n_train"] and (sizes == beyond_a.learned_sizes(other)).all()
+        every = trained_sizes(source.load())
+        assert sizes.tolist() == [max(1, round(share * n)) for n in every.tolist()]
 
 
 def test_relations_in_the_tree():
