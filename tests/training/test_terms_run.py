@@ -6,11 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+import torch.nn.functional as F
 from safetensors.numpy import load_file
 
 from paperkit.corpora.corpus import assemble
 from paperkit.corpora.pools import pools
 from paperkit.errors import InputError
+from paperkit.losses import tsa_threshold
 from paperkit.papers import BASELINE, paper_a, relatives, sentence_encoders
 from paperkit.store import Store
 from paperkit.terms import Attack, Consistency, Contrast
@@ -18,6 +21,7 @@ from paperkit.text.augment import Augmentation, augmented
 from paperkit.text.edits import edit_similarity
 from paperkit.text.prepare import TextOptions
 from paperkit.text.tokens import TokenOptions, tokenise
+from paperkit.training import loop
 from paperkit.training.execute import (
     execute,
     gather,
@@ -169,6 +173,27 @@ def test_every_model_trains_and_logs_its_own_terms(corpus, store, tmp_path, name
     assert ("sup" in steps) == (method.supervised > 0)
     model, prepared = load(corpus, None, method, TEXT, SCHEDULE, 0, store, tmp_path / "run")
     assert not model.training and prepared.texts.flat.size
+
+
+def test_tsa_holds_back_training_texts_and_no_dev_text(corpus, store, tmp_path, monkeypatch):
+    """A mask in the evaluation loss, as public code has it, would hide from dev whatever is already right."""
+    seen, predict = [], loop.predict
+
+    def spy(model, texts, rows, dtype):
+        seen.append((rows, predict(model, texts, rows, dtype)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(loop, "predict", spy)
+    method, schedule = replace(FEW, consistency=Consistency(tsa="linear")), replace(SCHEDULE, epochs=3, head="probe")
+    result, steps = run(corpus, store, tmp_path / "run", method, schedule=schedule)
+    assert (steps["kept_sup"] < 1).any(), "TSA has something to do"
+    masked = []
+    for epoch, (row, (rows, logits)) in enumerate(zip(result["history"], seen[:3], strict=True), start=1):
+        z, y = torch.tensor(logits), torch.tensor(corpus.table.label.to_numpy()[rows])
+        assert row["dev_loss"] == pytest.approx(F.cross_entropy(z, y).item(), rel=1e-5)
+        right = z.softmax(dim=1)[torch.arange(len(y)), y]
+        masked.append(bool((right > tsa_threshold(epoch / 3, len(NAMES), "linear")).any()))
+    assert any(masked), "a mask would have changed it"
 
 
 def test_the_terms_are_for_the_bilstm_too(tiny, store, tmp_path):
