@@ -8,6 +8,7 @@ from paperkit.exhibits import (  # noqa: F401
     data,
     data_a,
     encoder,
+    learning_curve,
     ledger,
     paper_a,
     paper_b,
