@@ -8,6 +8,7 @@ from paperkit.exhibits import (  # noqa: F401
     data,
     data_a,
     encoder,
+    first_topic,
     learning_curve,
     ledger,
     paper_a,
