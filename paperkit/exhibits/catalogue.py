@@ -11,6 +11,7 @@ from paperkit.exhibits import (  # noqa: F401
     first_topic,
     learning_curve,
     ledger,
+    limits,
     paper_a,
     paper_b,
     rewording,
