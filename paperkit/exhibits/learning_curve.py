@@ -44,11 +44,17 @@ def learning_curve(study: Study) -> Content:
         sizes = sorted(set(table.n_train))
         axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axis.minorticks_off()
+        low, high = axis.get_ylim()
+        axis.set_ylim(max(low, -0.01), min(high, 1.01))
         axis.set(xlabel=label("labelled training texts", "有标注训练文本数"), ylabel=label(metric, METRICS_ZH[metric]))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(models))
-    note = (f"Trained and tested on {platform}: {rows.n_test.max():,} test texts. {compare.drawn(table)} Smaller shares are parts "
-            "of larger ones of the same seed. With few labels an epoch goes through them several times, so that all take as many "
-            f"steps; word vectors are those of all training texts, which need no label. {last_doubling(rows)}")  # fmt: skip
+    note = (
+        f"Trained and tested on {platform}: {rows.n_test.max():,} test texts. "
+        f"{compare.drawn(table, cut=', cut at 0 and 1')} The vertical axes differ and need not start at 0. Smaller shares "
+        "are parts of larger ones of the same seed. With few labels an epoch goes through them several times, so that all "
+        "take as many steps; word vectors are those of all training texts, which need no label. "
+        f"{last_doubling(rows)}"
+    )
     return Content(figure, used, per_seed=rows, numbers=table, note=note)
 
 
