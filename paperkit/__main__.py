@@ -125,7 +125,8 @@ def _execute(options, wanted: dict[str, Path]) -> bool:
         stale = []
         for name in sorted(names):
             parameters = notebooks.check_parameters(wanted[name], given)
-            key = notebooks.key(wanted[name], {**parameters, "workers": None}, inputs)
+            read = inputs | ({"aims": _aims()} if name in ledger else {})
+            key = notebooks.key(wanted[name], {**parameters, "workers": None}, read)
             output = study.folder / wanted[name].name
             if notebooks.made_under(output, key):
                 print(f"{name}: up to date, {os.path.relpath(output)}", flush=True)
@@ -161,6 +162,13 @@ def _files() -> str:
     found = [sorted(paths.DATA.glob(pattern)) for pattern in ("*/*.txt", "*/*.yaml", "manifest.toml")]
     found.append(sorted(MINI.glob("*")))
     return hashlib.sha256(b"".join(file.read_bytes() for files in found for file in files)).hexdigest()
+
+
+def _aims() -> str:
+    """What the ledger rests on beside the build: claims, goals, and what stands in docs/."""
+    found = [paths.ROOT / "paperkit" / name for name in ("claims.yml", "limits.toml")]
+    found += sorted((paths.ROOT / "docs").glob("*.csv"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in found)).hexdigest()
 
 
 def _exhibit(options) -> None:

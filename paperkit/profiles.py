@@ -55,6 +55,8 @@ class Profile:
     """Runs per row of the comparison of encoders."""
     label_shares: tuple[float, ...] = (0.01, 0.1, 1.0)
     """Shares of the labels with which encoders are compared."""
+    b_label_shares: tuple[float, ...] = (0.1, 0.3)
+    """Shares of the labels at which paper B's models are compared, beside all of them."""
     backbone_en: str = "mini"
     """Encoder of English corpora; see :func:`paperkit.models.backbones.find`."""
     backbone_zh: str = "mini"
@@ -116,7 +118,8 @@ COUNTS = ("seeds", "ablation_seeds", "encoder_seeds", "reviews", "tickets", "new
           "max_length", "min_count", "vector_size", "window", "vector_epochs",
           "epochs", "batch_size", "threads", "views", "large_seeds", "curve_seeds", "attack_steps", "ratio", "steps")  # fmt: skip
 RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
-    "gamma": (0, math.inf), "label_shares": (1e-6, 1), "alpha": (0, 1), "learning_rate": (0, math.inf), "warmup": (0, 1),
+    "gamma": (0, math.inf), "label_shares": (1e-6, 1), "b_label_shares": (1e-6, 1), "alpha": (0, 1),
+    "learning_rate": (0, math.inf), "warmup": (0, 1),
     "weight_decay": (0, math.inf), "head_learning_rate": (0, math.inf), "patience": (0, math.inf), "min_steps": (0, math.inf),
     "clip": (0, math.inf), "dropout": (0, 0.99), "noise_rates": (0, 0.99), "curve_shares": (1e-6, 1),
     "pool_shares": (1e-6, 1), "branch_shares": (1e-6, 1), "labelled": (1e-6, 1), "epsilons": (0, math.inf),

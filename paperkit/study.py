@@ -182,6 +182,22 @@ class Study:
                                            self.corpus.platforms[0], self.profile.ablation_seeds)
                 for gamma, alpha in product(sorted(set(self.profile.gammas)), known)}  # fmt: skip
 
+    def learning_specs(self) -> dict[tuple[str, float], list[RunSpec]]:
+        """Runs behind paper B's learning curve, on the largest platform: (model, share of the labels) to its runs.
+
+        A run with few labels takes at least as many steps as one with all of them, so that it lacks labels and not steps; its
+        word vectors are those of all training texts, which need no labels.
+        """
+        platform, schedule = self.corpus.platforms[0], self.profile.schedule
+        whole = schedule.epochs * -(-len(self.corpus.rows("train", platform)) // schedule.batch_size)
+        equal = replace(schedule, min_steps=max(whole, schedule.min_steps))
+        found = {}
+        for share in sorted({*self.profile.b_label_shares, 1.0}):
+            for method in self.models[1:]:
+                specs = self.specs(replace(method, labelled=share), platform, self.profile.ablation_seeds)
+                found[method.name, share] = specs if share == 1 else [replace(spec, schedule=equal) for spec in specs]
+        return found
+
     # paper A
 
     @property
@@ -337,9 +353,9 @@ class Study:
 
     def plan(self) -> list[RunSpec]:
         """Every run that the notebooks will ask for; refuses settings that one of them could not be trained with."""
-        tables = (self.ablation_specs(), self.surface_specs(), self.encoder_specs(), self.ten_specs(), self.relative_specs(),
-                  self.sentence_specs(), self.share_specs(), self.noise_specs(), self.pool_specs(), self.branch_specs(),
-                  self.budget_specs(), self.variant_specs(), self.further_specs())  # fmt: skip
+        tables = (self.ablation_specs(), self.surface_specs(), self.learning_specs(), self.encoder_specs(), self.ten_specs(),
+                  self.relative_specs(), self.sentence_specs(), self.share_specs(), self.noise_specs(), self.pool_specs(),
+                  self.branch_specs(), self.budget_specs(), self.variant_specs(), self.further_specs())  # fmt: skip
         every = self.paper_b_specs() + [spec for table in tables for specs in table.values() for spec in specs]
         once: dict[RunSpec, RunSpec] = {}
         for spec in every:  # one run may have a name in each of two tables

@@ -210,6 +210,23 @@ def test_a_notebook_runs_again_when_a_file_of_ours_has_changed(name, tmp_path, m
     assert cli._files() != before
 
 
+@pytest.mark.parametrize("name", ["paperkit/claims.yml", "paperkit/limits.toml", "docs/minilm_reuters.csv"])
+def test_the_ledger_runs_again_when_an_aim_or_a_measurement_beside_the_build_has_changed(name, tmp_path, monkeypatch):
+    for kept in (
+        "paperkit/claims.yml",
+        "paperkit/limits.toml",
+        *(f"docs/{file.name}" for file in (paths.ROOT / "docs").glob("*.csv")),
+    ):
+        (tmp_path / kept).parent.mkdir(exist_ok=True)
+        shutil.copy(paths.ROOT / kept, tmp_path / kept)
+    before = cli._aims()
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    assert cli._aims() == before
+    with (tmp_path / name).open("a", encoding="utf-8") as file:
+        file.write("#\n")
+    assert cli._aims() != before
+
+
 def test_a_notebook_that_fails_is_said_and_costs_1(capsys, home, monkeypatch):
     def fail(*_, **__):
         raise NotebookError("01_data.ipynb, cell 2: ValueError: no; kept: x.failed.ipynb")

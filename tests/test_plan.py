@@ -10,6 +10,7 @@ from paperkit import runs
 from paperkit.plan import BYTES_PER_RUN, SPEED, describe
 from paperkit.store import Store
 from paperkit.study import Study
+from paperkit.training.loop import total_steps
 from tests.small import SETTINGS
 
 
@@ -44,9 +45,10 @@ def test_an_empty_store_misses_everything_and_says_that_it_guesses(study):
     assert len(set(study.paper_b_specs())) == 2 * (3 * 2 + 2)
     assert sum(len(specs) for specs in study.ablation_specs().values()) == 8 * 2, "of which the first is in the tables"
     assert sum(len(specs) for specs in study.ten_specs().values()) == 2 * (10 + 2)
-    tables = (study.ablation_specs, study.surface_specs, study.encoder_specs, study.ten_specs, study.relative_specs,
-              study.sentence_specs, study.share_specs, study.noise_specs, study.pool_specs, study.branch_specs,
-              study.budget_specs, study.variant_specs, study.further_specs)  # fmt: skip
+    assert sum(len(specs) for specs in study.learning_specs().values()) == 2 * 2 * 2, "of which half are in the tables"
+    tables = (study.ablation_specs, study.surface_specs, study.learning_specs, study.encoder_specs, study.ten_specs,
+              study.relative_specs, study.sentence_specs, study.share_specs, study.noise_specs, study.pool_specs,
+              study.branch_specs, study.budget_specs, study.variant_specs, study.further_specs)  # fmt: skip
     asked = [spec for table in tables for row in table().values() for spec in row] + study.paper_b_specs()
     assert set(specs) <= set(asked)
     nameless = [replace(spec, method=replace(spec.method, name="")) for spec in specs]
@@ -55,9 +57,21 @@ def test_an_empty_store_misses_everything_and_says_that_it_guesses(study):
     assert line(said, "runs") == f"runs     {len(specs)}, of which {len(specs)} are missing"
     assert said.startswith(study.summary())
     assert sum(int(count) for count in re.findall(r"^ +(\d+) × ", said, flags=re.MULTILINE)) == len(specs)
-    assert "  2 × Bi-LSTM-Att on ctrip" in said and "  1 × Majority on qunar" in said
+    assert "  2 × Bi-LSTM on ctrip" in said and "  1 × Majority on qunar" in said
     assert "with 2 at a time (by a guess: no run has been finished here yet)" in line(said, "time")
     assert f"about {len(specs) * BYTES_PER_RUN / 1e6:.0f} MB more in {study.store.root}" in line(said, "disk")
+
+
+def test_a_run_with_few_labels_takes_the_steps_of_one_with_all(study):
+    few, all_ = (study.learning_specs()["Bi-LSTM-Att", share] for share in (0.3, 1.0))
+    assert all_ == study.specs(study.models[1], "ctrip", 2), "those of the tables"
+    assert {spec.method.labelled for spec in few} == {0.3} and [spec.seed for spec in few] == [0, 1]
+    schedule, texts = few[0].schedule, len(study.corpus.rows("train", "ctrip"))
+    assert (
+        schedule.min_steps == total_steps(texts, all_[0].schedule) > total_steps(round(0.3 * texts), all_[0].schedule)
+    )
+    assert total_steps(round(0.3 * texts), schedule) >= schedule.min_steps
+    assert replace(schedule, min_steps=0) == all_[0].schedule
 
 
 def test_finished_runs_are_not_missing_and_are_what_time_is_measured_by(study):

@@ -86,6 +86,19 @@ def bootstrap_mean(score: ArrayLike, level: float = 0.95, resamples: int = 9_999
     return Interval(float(score.mean()), float(low), float(high), n)
 
 
+def wilson(count: int, n: int, level: float = 0.95) -> Interval:
+    """Share of ``count`` among ``n`` items with Wilson's score interval; no items have neither.
+
+    It stays within [0, 1] and is no point at 0 of ``n``. ``count`` outside [0, n] is a ValueError. Source: Wilson 1927.
+    """
+    if not 0 <= count <= n:
+        raise ValueError(f"count is {count} of {n}")
+    if not n:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    bounds = stats.binomtest(count, n).proportion_ci(level, method="wilson")
+    return Interval(count / n, float(bounds.low), float(bounds.high), n)
+
+
 def paired_t(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Test:
     """Paired t test of a against b, seed by seed. ``a`` and ``b`` (n,) in the same order of seeds.
 

@@ -68,6 +68,25 @@ def test_interval_of_few_or_equal_values():
         assert interval.low == interval.mean == interval.high == pytest.approx(value)
 
 
+@unhurried
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_wilson_holds_the_shares_whose_score_test_does_not_reject(count, others):
+    n = count + others
+    assume(n)
+    found, z = s.wilson(count, n), stats.norm.ppf(0.975)
+    assert found.mean == count / n and found.n == n and 0 <= found.low <= found.mean <= found.high <= 1
+    for p in (found.low, found.high):  # (p̂ − p)² = z² p (1 − p) / n at both ends, unless an end is cut off
+        assert p in (0, 1) or (found.mean - p) ** 2 == pytest.approx(z * z * p * (1 - p) / n, abs=1e-9)
+
+
+def test_wilson_of_none_and_of_more_than_all():
+    same(s.wilson(0, 0), [nan, nan, nan, 0])
+    assert s.wilson(0, 5).high > 0.4, "none of five is not known to be none"
+    for count, n in ((-1, 3), (4, 3)):
+        with pytest.raises(ValueError, match=f"count is {count} of {n}"):
+            s.wilson(count, n)
+
+
 def test_interval_covers_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(0)
     covered = 0

@@ -117,7 +117,7 @@ CORPORA = (
     {name: LARGE for name in BOTH}
     | {name: {"tickets"} for name in TREE}
     | {name: LARGE | {"reviews"} for name in ALL_THREE}
-    | {"a_fig_4": {"newswire"}}
+    | {"a_fig_4": {"newswire"}, "x_first_topic": {"newswire"}}
 )
 KEYS = {
     "exhibit", "caption", "caption_zh", "note", "data", "corpora", "profile", "seeds", "runs", "train_seconds",
