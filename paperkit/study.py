@@ -265,6 +265,17 @@ class Study:
         return {(method.name, share): self.large_specs(self.hard, replace(method, labelled=share), self.profile.curve_seeds)
                 for share in shares for method in self.terms}  # fmt: skip
 
+    def length_specs(self) -> dict[tuple[float, str], list[RunSpec]]:
+        """Runs behind the question whether the terms had time to act, on the hard corpus: (how many times the epochs, model) to
+        its runs."""
+
+        def longer(spec: RunSpec, times: float) -> RunSpec:
+            return replace(spec, schedule=replace(spec.schedule, epochs=max(1, round(spec.schedule.epochs * times))))
+
+        usual = {method.name: self.large_specs(self.hard, method, self.profile.curve_seeds) for method in self.terms}
+        return {(times, name): [longer(spec, times) for spec in specs]
+                for times in sorted({1.0, *self.profile.lengths}) for name, specs in usual.items()}  # fmt: skip
+
     def noise_specs(self) -> dict[tuple[str, float], list[RunSpec]]:
         """Runs behind the curves over the share of wrong labels; none where the truth is not known."""
         table = self.hard.load().table
@@ -354,7 +365,8 @@ class Study:
     def plan(self) -> list[RunSpec]:
         """Every run that the notebooks will ask for; refuses settings that one of them could not be trained with."""
         tables = (self.ablation_specs(), self.surface_specs(), self.learning_specs(), self.encoder_specs(), self.ten_specs(),
-                  self.relative_specs(), self.sentence_specs(), self.share_specs(), self.noise_specs(), self.pool_specs(),
+                  self.relative_specs(), self.sentence_specs(), self.share_specs(), self.length_specs(), self.noise_specs(),
+                  self.pool_specs(),
                   self.branch_specs(), self.budget_specs(), self.variant_specs(), self.further_specs())  # fmt: skip
         every = self.paper_b_specs() + [spec for table in tables for specs in table.values() for spec in specs]
         once: dict[RunSpec, RunSpec] = {}

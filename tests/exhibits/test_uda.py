@@ -15,7 +15,7 @@ from paperkit.study import Study
 from tests.small import SETTINGS, reviews, tickets, write_csv
 
 find("b_table_1")
-NAMES = ["a_fig_1", "x_augmentations", "x_noise_curve", "x_pool_size", "x_share_curve", "x_table_3_uda", "x_tsa",
+NAMES = ["a_fig_1", "x_augmentations", "x_longer", "x_noise_curve", "x_pool_size", "x_share_curve", "x_table_3_uda", "x_tsa",
          "x_uda_family"]  # fmt: skip
 TERMS = ["Baseline", "UDA", "Baseline+ESimCSE", "Baseline+FGM"]
 
@@ -135,6 +135,26 @@ def test_curves_have_a_line_per_term(embedded):
         numbers = read(study, f"{name}.csv")
         assert set(numbers.model) == set(TERMS) and len(numbers) == len(TERMS) * numbers[places].nunique()
     assert of(shown, "x_share_curve").body.axes[0].get_ylabel().startswith("accuracy")
+
+
+def test_longer_training_is_set_beside_baseline_as_long(embedded):
+    study, _ = embedded
+    table = read(study, "x_longer.csv").set_index(["times", "model"])
+    assert list(table.index) == list(study.length_specs())
+    plain, longest = 1.0, max(study.profile.lengths)
+    for model in TERMS:
+        usual = study.get(study.length_specs()[plain, model])[0]
+        assert usual.folder == study.get(study.large_specs(study.hard, study.model(model), 1))[0].folder, "of Table 3"
+        assert table.steps[longest, model] == longest * table.steps[plain, model] == longest * len(usual.steps)
+    for (times, model), specs in study.length_specs().items():
+        labels, classes, _ = predicted(study.get(specs)[0])
+        assert table.accuracy_mean[times, model] == pytest.approx((labels == classes).mean())
+        gain = table.accuracy_mean[times, model] - table.accuracy_mean[times, "Baseline"]
+        assert table.accuracy_difference[times, model] == pytest.approx(gain) or model == "Baseline"
+    run = study.get(study.length_specs()[longest, "UDA"])[0]
+    read_texts = len(run.steps) * run.spec.schedule.batch_size * run.spec.method.consistency.ratio
+    assert table.visits[longest, "UDA"] == pytest.approx(read_texts / len(uda.pool_of(run)))
+    assert np.isnan(table.visits[longest, "Baseline"]) and np.isnan(table.visits[longest, "Baseline+FGM"])
 
 
 def test_what_becomes_of_wrong_labels(embedded):
