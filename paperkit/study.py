@@ -82,9 +82,8 @@ class Study:
         if self.kind == "embedded":
             return Source("reviews", size=self.profile.reviews, **columns)
         if self.kind == "public":
-            return Source(
-                "travel", **columns
-            )  # which refuses columns: they are for a table, perhaps its name is missing
+            # which refuses columns: they are for a table, perhaps its name is missing
+            return Source("travel", **columns)
         try:
             path = Path(self.data).expanduser().resolve()
         except (RuntimeError, ValueError) as error:  # a loop of links, an unknown ~user; a NUL
@@ -161,9 +160,8 @@ class Study:
     def paper_b_specs(self) -> list[RunSpec]:
         """Runs behind paper B's tables and figures: every model on every platform, every seed."""
         methods = self.models + self.references
-        return [
-            spec for platform in self.corpus.platforms for method in methods for spec in self.specs(method, platform)
-        ]
+        return [spec for platform in self.corpus.platforms for method in methods
+                for spec in self.specs(method, platform)]  # fmt: skip
 
     def ablation_specs(self) -> dict[str, list[RunSpec]]:
         """Runs behind the ablation table, on the largest platform: name of the row to its runs."""
@@ -314,14 +312,12 @@ class Study:
         """Runs behind the comparison of PGD with FGM: (corpus, model) to one run per seed; PGD as the profile has it, and,
         under the plain name, with FGM's budget."""
         fgm, usual = self.model("Baseline+FGM"), self.model("Baseline+PGD")
-        equal = replace(
-            usual.adversarial, epsilon=fgm.adversarial.epsilon, relative=fgm.adversarial.relative, step_size=None
-        )
+        radius = {"epsilon": fgm.adversarial.epsilon, "relative": fgm.adversarial.relative}
+        equal = replace(usual.adversarial, step_size=None, **radius)
         models = {"Baseline": self.baseline, "Baseline+FGM": fgm, "Baseline+PGD, usual": usual,
                   "Baseline+PGD": replace(usual, adversarial=equal)}  # fmt: skip
-        return {
-            (source, name): self.large_specs(source, method) for source in self.large for name, method in models.items()
-        }
+        return {(source, name): self.large_specs(source, method)
+                for source in self.large for name, method in models.items()}  # fmt: skip
 
     @property
     def variants(self) -> dict[str, tuple[Method, ...]]:
@@ -348,8 +344,7 @@ class Study:
         """Encoders to compare on a corpus: that of the profile, ``mini`` without pretraining, and, on public English texts
         where its package is installed, ``minilm``. What is embedded must not depend on an optional package."""
         english = self.kind == "public" and source.load().language == "en" and backbones.has_minilm()
-        names = (self.token_options(source).backbone, "mini-random", *(("minilm",) if english else ()))
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys([self.token_options(source).backbone, "mini-random", *["minilm"] * english]))
 
     def encoder_specs(self) -> dict[tuple[Source, str, float], list[RunSpec]]:
         """Runs behind the comparison of encoders: (corpus, encoder or SVM, share of labels) to one run per seed."""
@@ -365,15 +360,15 @@ class Study:
     def plan(self) -> list[RunSpec]:
         """Every run that the notebooks will ask for; refuses settings that one of them could not be trained with."""
         tables = (self.ablation_specs(), self.surface_specs(), self.learning_specs(), self.encoder_specs(), self.ten_specs(),
-                  self.relative_specs(), self.sentence_specs(), self.share_specs(), self.length_specs(), self.noise_specs(),
-                  self.pool_specs(),
-                  self.branch_specs(), self.budget_specs(), self.variant_specs(), self.further_specs())  # fmt: skip
+                  self.relative_specs(), self.sentence_specs(), self.share_specs(), self.length_specs(),
+                  self.noise_specs(), self.pool_specs(), self.branch_specs(), self.budget_specs(), self.variant_specs(),
+                  self.further_specs())  # fmt: skip
         every = self.paper_b_specs() + [spec for table in tables for specs in table.values() for spec in specs]
         once: dict[RunSpec, RunSpec] = {}
         for spec in every:  # one run may have a name in each of two tables
             once.setdefault(replace(spec, method=replace(spec.method, name="")), spec)
         runs.check(once.values())
-        return list(once.values())
+        return [*once.values()]
 
     def get(self, specs: Iterable[RunSpec]) -> list[Run]:
         """The runs, trained where missing."""
@@ -392,9 +387,8 @@ class Study:
         corpus, profile = self.corpus, self.profile
         sizes = corpus.table.split.value_counts()
         parts = ", ".join(f"{sizes[s]:,} {s}" for s in ("train", "dev", "test", "unlabelled") if s in sizes)
-        used = [
-            (note.reason.split()[-1], note.detail) for note in corpus.notes if note.reason.startswith("column used as ")
-        ]
+        used = [(note.reason.split()[-1], note.detail) for note in corpus.notes
+                if note.reason.startswith("column used as ")]  # fmt: skip
         taken = "; ".join(f"{role}: {column}" for role, column in used)
         lines = [
             f"corpus   {corpus.name}: {len(corpus):,} texts ({parts}), {corpus.n_classes} classes, {corpus.language}",

@@ -48,8 +48,7 @@ def test_an_empty_store_misses_everything_and_says_that_it_guesses(study):
     assert sum(len(specs) for specs in study.learning_specs().values()) == 2 * 2 * 2, "of which half are in the tables"
     tables = (study.ablation_specs, study.surface_specs, study.learning_specs, study.encoder_specs, study.ten_specs,
               study.relative_specs, study.sentence_specs, study.share_specs, study.length_specs, study.noise_specs,
-              study.pool_specs,
-              study.branch_specs, study.budget_specs, study.variant_specs, study.further_specs)  # fmt: skip
+              study.pool_specs, study.branch_specs, study.budget_specs, study.variant_specs, study.further_specs)  # fmt: skip
     asked = [spec for table in tables for row in table().values() for spec in row] + study.paper_b_specs()
     assert set(specs) <= set(asked)
     nameless = [replace(spec, method=replace(spec.method, name="")) for spec in specs]
