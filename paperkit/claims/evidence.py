@@ -18,6 +18,8 @@ SHARES = ("accuracy", "f1_macro", "manual_accuracy", "tail_f1", "sibling_confusi
 """Metrics whose differences are told in points."""
 FIRST_CORPORA = ("newswire", "reuters21578", "reuters21578-alphabetical", "r8", "r52")
 """What stands for paper A's first corpus; any other takes the place of its business data."""
+REMARKS = ("welch",)
+"""Arguments of measuring functions that add to what is said beside the number and leave the number as it is."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from paperkit.claims.entries import Claim, claims
-from paperkit.claims.evidence import MEASURES, Evidence, Sample, p_value
+from paperkit.claims.evidence import MEASURES, REMARKS, Evidence, Sample, p_value
 from paperkit.claims.reasons import NotRunError, NotTestableError, Reason, reason
 from paperkit.evaluate import statistics
 from paperkit.store import canonical
@@ -99,8 +99,9 @@ def ledger(evidence: Evidence, entries: Sequence[Claim] | None = None) -> list[F
 
 
 def _test(finding: Finding) -> str:
-    """What is asked of which numbers, whatever the paper makes of the answer."""
-    return canonical([finding.claim.measurement, finding.claim.threshold])
+    """What is asked of which numbers, whatever the paper makes of the answer and whatever is said beside it."""
+    numbers = {name: value for name, value in finding.claim.measurement.items() if name not in REMARKS}
+    return canonical([numbers, finding.claim.threshold])
 
 
 def judge(finding: Finding, tests: int = 1, planned: int = 1) -> Finding:

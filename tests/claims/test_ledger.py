@@ -14,7 +14,7 @@ from scipy import stats
 from paperkit import paths
 from paperkit.__main__ import main
 from paperkit.claims import Claim, Evidence, check, claims, ledger
-from paperkit.claims.ledger import COLUMNS, INCONCLUSIVE, MIN_SEEDS, NOT_TESTABLE, VERDICTS, per_seed, table
+from paperkit.claims.ledger import COLUMNS, INCONCLUSIVE, MIN_SEEDS, NOT_TESTABLE, VERDICTS, _test, per_seed, table
 
 COMMITTED = [paths.ROOT / "figures" / data for data in ("embedded", "public")]
 RULES = ("more than", "less than", "at least", "at most", "differs from")
@@ -107,6 +107,34 @@ def test_holms_correction_is_over_what_can_be_decided_and_asks_each_question_onc
     found = ledger(Evidence(tmp_path), [*few, *same])
     assert [f.p_holm for f in found[7:]] == [alone.p] * 3 and all(math.isnan(f.p_holm) for f in found[:7])
     assert [f.verdict for f in found[7:]] == ["supported", "supported", "contradicted"]
+
+
+def test_a_remark_makes_no_test_of_its_own(tmp_path):
+    """Welch's p value stands beside a claim about numbers that another claim is about as well."""
+    shares = {"Bi-LSTM": 0.5, "Bi-LSTM-Att": 0.52, "Bi-LSTM-Att-Focal": 0.53}
+    wiggle = [0.0, 0.01, 0.02, 0.01, 0.005, 0.02]
+    rows = [{"corpus": "reviews", "train_on": "x", "test_on": "x", "model": model, "seed": seed,
+             "accuracy": share + (i + 1) * each} for i, (model, share) in enumerate(shares.items())
+            for seed, each in enumerate(wiggle)]  # fmt: skip
+    pd.DataFrame(rows).to_csv(tmp_path / "b_table_4_runs.csv", index=False)
+    asked = [claim for claim in claims() if claim.id in ("B1a", "B1e", "B4a", "B4b")]
+    found = {f.claim.id: f for f in ledger(Evidence(tmp_path), asked)}
+    alone = [claim for claim in asked if claim.group == "B1"]
+    once = {f.claim.id: f.p_holm for f in ledger(Evidence(tmp_path), alone)}
+    assert [found[name].p_holm for name in ("B1a", "B1e", "B4a", "B4b")] == [*once.values()] * 2
+    assert "Welch" in found["B4a"].reason and "Welch" not in found["B1a"].reason
+
+
+def test_no_two_tests_of_the_ledger_are_about_the_same_numbers():
+    (folder,) = (folder for folder in COMMITTED if folder.name == "public")
+    by_numbers = {}
+    for f in ledger(Evidence(folder)):
+        if math.isnan(f.p_holm) or f.low == f.high:  # counts, which are the same by chance
+            continue
+        other = b"" if f.sample.other is None else f.sample.other.tobytes()
+        by_numbers.setdefault((f.sample.values.tobytes(), other, f.claim.threshold), set()).add(_test(f))
+    assert len(by_numbers) > 30
+    assert [tests for tests in by_numbers.values() if len(tests) > 1] == []
 
 
 @pytest.mark.parametrize("n", range(1, MIN_SEEDS))
