@@ -4,6 +4,7 @@ The files and their columns are the contract that anyone can recompute from. A m
 ``measures_b.py``) takes the :class:`Evidence` and the arguments that ``claims.yml`` gives it, and returns one number per seed.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,6 +38,8 @@ class Sample:
     other_seeds: tuple[int, ...] = ()
     bounds: tuple[float, float, float] | None = None
     """Measured value, low and high, where a rule of its own gives them and no t interval does."""
+    needed: float = math.nan
+    """About how many seeds that rule would need to decide, with a power of 80 %."""
 
 
 MEASURES: dict[str, Callable[..., Sample]] = {}

@@ -47,7 +47,8 @@ class Finding:
     effect: float = math.nan
     """(measured − threshold) / standard deviation over seeds."""
     needed: float = math.nan
-    """About how many seeds would decide it, with a power of 80 % and the level that Holm's correction leaves at worst."""
+    """About how many seeds would decide it, with a power of 80 % and the level that Holm's correction leaves at worst; where
+    bounds follow a rule of their own, at the level of that rule."""
     verdict: str = NOT_TESTABLE
     reasons: tuple[Reason, ...] = ()
     """Why the verdict is what it is, most important first."""
@@ -166,9 +167,10 @@ def _needed(finding: Finding, alpha: float) -> float:
     """Seeds for a decision; inf where no number would do, nan where one seed says nothing about the spread."""
     if finding.same:
         return MIN_SEEDS
-    if math.isnan(finding.p):
+    own = finding.sample.needed
+    if math.isnan(finding.p) and math.isnan(own):
         return math.nan
-    return max(MIN_SEEDS, finding.n + 1, statistics.power_seeds(finding.effect, 1.0, alpha))
+    return max(MIN_SEEDS, finding.n + 1, statistics.power_seeds(finding.effect, 1.0, alpha) if math.isnan(own) else own)
 
 
 def _power(finding: Finding) -> tuple[Reason, ...]:
