@@ -130,12 +130,15 @@ def test_every_exhibit_is_there_once_and_can_be_found_from_the_contents(built, p
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
 
 
-def test_the_summary_comes_first_and_nothing_long_stands_open(built, page):
+def test_the_contents_come_first_and_open_then_the_summary_and_nothing_else_stands_open(built, page):
     text = built[1]
-    assert text.index('id="summary"') < text.index("<nav") < text.index('id="ledger"')
-    assert all("open" not in facts for tag, facts in page.tags if tag == "details")
+    assert text.index("</h1>") < text.index("<nav") < text.index('id="summary"') < text.index('id="ledger"')
+    between = text[text.index("</header>") + len("</header>") : text.index("<nav")]
+    assert not between.strip(), "the contents are the first thing after the title"
+    assert [facts.get("id") for tag, facts in page.tags if tag == "details" and "open" in facts] == ["contents"]
     script = text[text.index("<script>") :]
-    assert "beforeprint" in script and 'getElementById("contents").open = matchMedia' in script
+    assert re.search(r'if \(matchMedia\("\(max-width: 46rem\)"\).matches\) .*"contents"\).open = false', script)
+    assert "beforeprint" in script and "nav { display: none" not in text, "printed, all that was folded is open"
 
 
 def test_captions_commands_notebooks_and_provenance_stand_with_the_exhibits(built):
