@@ -119,7 +119,7 @@ $(LEDGER): | $(filter-out $(LEDGER),$(NOTEBOOKS))
 paper: $(READY) ## every table, figure, claim and the report
 	$(RUN) paper $(OPTIONS)
 
-report: $(READY) ## the report, one HTML file, of what is built
+report: $(READY) ## the report, one HTML file: what is built, or else the committed reference
 	$(RUN) report $(OPTIONS)
 
 plan: $(READY) ## what `make paper` would still train: runs, minutes, disk

@@ -1,6 +1,10 @@
-"""The report: everything that was built for one data set, as one HTML file that needs nothing else."""
+"""The report: everything that was built for one data set, as one HTML file that needs nothing else.
+
+Where nothing is built, it is drawn from the committed reference of these data, and says so.
+"""
 
 import base64
+import csv
 import html
 import json
 import re
@@ -53,23 +57,31 @@ class Item:
     body: Markup
     note: str
     facts: dict[str, str]
+    profile: str
     record: str
     """Its whole provenance, as JSON."""
 
 
 def write(study: Study) -> Path:
-    """Write ``paper.html`` into the study's folder and return its path.
+    """Write ``paper.html`` into the study's folder, from what is built there or else from the committed reference, and return
+    its path.
 
     Raises:
-        InputError: nothing is built there.
+        InputError: there is neither.
     """
     find("claims")  # registers every exhibit
-    items = collect(study.folder)
+    folder, reference = study.folder, paths.figures() / study.name
+    items = collect(folder)
     if not items:
-        raise InputError(f"nothing is built in {study.folder}; run make paper with the same DATA and PROFILE first")
-    findings = ledger(Evidence(study.folder, tuple(REGISTRY)))
-    path, page = study.folder / NAME, render(study, items, findings)
+        folder, items = reference, collect(reference)
+    if not items:
+        raise InputError(f"nothing is built in {study.folder}, and {reference} holds no exhibit; run make paper with the same "
+                         "DATA and PROFILE first")  # fmt: skip
+    findings = ledger(Evidence(folder, tuple(REGISTRY)))
+    path = study.folder / NAME
+    page = render(study, items, findings, folder)
     if not path.exists() or path.read_text(encoding="utf-8") != page:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, page)
     return path
 
@@ -84,13 +96,21 @@ def collect(folder: Path) -> list[Item]:
         if body is not None:
             shown = {name: ", ".join(map(str, v)) if isinstance(v := facts[name], list) else str(v) for name in FACTS}
             notebook = Path(facts["notebook"]).stem
-            found.append(
-                Item(
-                    facts["exhibit"], facts["caption"], facts["caption_zh"], notebook, body, facts["note"], shown, text
-                )
-            )
+            note = " ".join(filter(None, (facts["note"], _left_out(folder, facts["exhibit"], facts["text_columns"]))))
+            found.append(Item(facts["exhibit"], facts["caption"], facts["caption_zh"], notebook, body, note, shown,
+                              facts["profile"]["name"], text))  # fmt: skip
     order = {name: place for place, name in enumerate(_shown())}
     return sorted(found, key=lambda item: (item.notebook, order.get(item.name, len(order)), item.name))
+
+
+def _left_out(folder: Path, name: str, text_columns: Sequence[str]) -> str:
+    """What the table of an exhibit lacks, since texts of others are not committed."""
+    if not text_columns:
+        return ""
+    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as lines:
+        head = next(csv.reader(lines))
+    missing = [column for column in text_columns if column not in head]
+    return f"The texts are not republished: {', '.join(missing)}." if missing else ""
 
 
 def _shown() -> list[str]:
@@ -145,19 +165,23 @@ def _cell(text: str, stays: bool) -> Markup:
     return Markup('<td class="{}">{}</td>').format(f"{kind} stays" if stays else kind, text)
 
 
-def render(study: Study, items: Sequence[Item], findings: Sequence[Finding]) -> str:
-    """The page."""
+def render(study: Study, items: Sequence[Item], findings: Sequence[Finding], folder: Path) -> str:
+    """The page, of the exhibits in ``folder``."""
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     rest = [item for item in items if item.name not in LEDGER_EXHIBITS]
     notebooks = [(name, *TITLES.get(name, (name, "")), [item for item in rest if item.notebook == name])
                  for name in dict.fromkeys(item.notebook for item in rest)]  # fmt: skip
-    built = {item.name for item in items}
+    there, dates = {item.name for item in items}, sorted(item.facts["made"][:10] for item in items)
     letters = {language: words.letter(findings, language) for language in ("en", "zh")}
     return environment.get_template(TEMPLATE).render(
         data=study.name,
-        profile=study.profile.name,
-        made=max(item.facts["made"] for item in items)[:10],
+        profile=", ".join(dict.fromkeys(item.profile for item in items)),
+        built=folder == study.folder,
+        folder=_named(folder),
+        file=_named(study.folder / NAME),
+        build=command(study, "paper"),
+        made=" – ".join(dict.fromkeys((dates[0], dates[-1]))),
         notebooks=notebooks,
         ledger_items=[item for item in items if item.name in LEDGER_EXHIBITS and item.name != "claims"],
         ledger_record=next((item for item in items if item.name == "claims"), None),
@@ -165,8 +189,13 @@ def render(study: Study, items: Sequence[Item], findings: Sequence[Finding]) -> 
         bars={paper: words.counts(f for f in findings if f.claim.paper == paper) for paper in ("B", "A")},
         outcomes=[(outcome, chinese, KINDS[outcome]) for outcome, chinese in words.OUTCOMES_ZH.items()],
         story={language: words.story(findings, language) for language in ("en", "zh")},
-        missing=[(name, command(study, name)) for name in REGISTRY if name not in built],
+        missing=[(name, command(study, name)) for name in REGISTRY if name not in there],
     )
+
+
+def _named(path: Path) -> str:
+    """A path as it is called in the repository; outside of it the last parts alone, as a page may be shown to anyone."""
+    return Path(path.relative_to(paths.ROOT) if path.is_relative_to(paths.ROOT) else Path(*path.parts[-4:])).as_posix()
 
 
 def _groups(findings: Sequence[Finding], letters: dict) -> list[dict]:

@@ -61,6 +61,55 @@ def page(built):
     return Page(built[1])
 
 
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    """The page of a clone in which nothing is built for public data, and where it lies."""
+    root = tmp_path_factory.mktemp("clone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAPERKIT_BUILD", str(root / "build"))
+        path = report.write(Study("public", "cpu"))
+    assert [file for file in root.rglob("*") if file.is_file()] == [path]
+    return path, path.read_text(encoding="utf-8")
+
+
+def test_without_a_build_the_committed_reference_is_reported_and_that_is_said(committed):
+    path, text = committed
+    assert path.parts[-4:] == ("build", "public", "cpu", report.NAME)
+    summary = text[text.index('<section id="summary">') : text.index('<section id="ledger">')]
+    assert "Nothing is built here" in summary and "<code>figures/public/</code>" in summary
+    assert "build/public/cpu/paper.html</code>" in summary and "make paper DATA=public" in summary
+    findings = ledger(Evidence(paths.ROOT / "figures" / "public"))
+    assert all(line in Page(text).text for lines in words.story(findings).values() for line in lines)
+    assert '">not run yet</span>' not in text, "the reference measures every claim, or says why these data cannot"
+
+
+def test_the_reported_reference_says_how_it_was_made_and_quotes_no_text(committed):
+    folder, text = paths.ROOT / "figures" / "public", committed[1]
+    records = [json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.provenance.json")]
+    quoting = []
+    for facts in (facts for facts in records if facts["exhibit"] != "claims"):
+        part = text[text.index(f'<figure id="{facts["exhibit"]}"') :]
+        part = part[: part.index("</figure>")]
+        for value in (facts["command"], facts["notebook"], facts["commit"]):
+            assert str(report.Markup.escape(value)) in part, facts["exhibit"]
+        head = set(re.findall(r"<th[^>]*>([^<]+)", part))
+        quoting += [(facts["exhibit"], head & set(facts["text_columns"]))] if facts["quotes_texts"] else []
+        assert ("The texts are not republished: text." in part) == facts["quotes_texts"]
+    assert quoting == [("b_table_1", set())]
+
+
+def test_what_is_built_is_what_is_reported(built, tmp_path, monkeypatch):
+    assert "Shown is what is built in" in built[1] and "Nothing is built" not in built[1]
+    monkeypatch.setenv("PAPERKIT_BUILD", str(tmp_path))
+    study = Study("public", "cpu")
+    study.folder.mkdir(parents=True)
+    for file in (paths.ROOT / "figures" / "public").glob("x_non_core.*"):
+        shutil.copy(file, study.folder)
+    text = report.write(study).read_text(encoding="utf-8")
+    assert re.findall(r'<figure id="(\w+)"', text) == ["x_non_core"] and "Shown is what is built in" in text
+    assert "make a_table_3 DATA=public" in text[text.index('<section id="missing">') :]
+
+
 def test_nothing_is_loaded_from_anywhere(built, page):
     assert all(source.startswith("data:image/") for source in page.sources) and len(page.sources) > 5
     outside = [link for link in page.links if not link.startswith("#")]
@@ -81,12 +130,15 @@ def test_every_exhibit_is_there_once_and_can_be_found_from_the_contents(built, p
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
 
 
-def test_the_summary_comes_first_and_nothing_long_stands_open(built, page):
+def test_the_contents_come_first_and_open_then_the_summary_and_nothing_else_stands_open(built, page):
     text = built[1]
-    assert text.index('id="summary"') < text.index("<nav") < text.index('id="ledger"')
-    assert all("open" not in facts for tag, facts in page.tags if tag == "details")
+    assert text.index("</h1>") < text.index("<nav") < text.index('id="summary"') < text.index('id="ledger"')
+    between = text[text.index("</header>") + len("</header>") : text.index("<nav")]
+    assert not between.strip(), "the contents are the first thing after the title"
+    assert [facts.get("id") for tag, facts in page.tags if tag == "details" and "open" in facts] == ["contents"]
     script = text[text.index("<script>") :]
-    assert "beforeprint" in script and 'getElementById("contents").open = matchMedia' in script
+    assert re.search(r'if \(matchMedia\("\(max-width: 46rem\)"\).matches\) .*"contents"\).open = false', script)
+    assert "beforeprint" in script and "nav { display: none" not in text, "printed, all that was folded is open"
 
 
 def test_captions_commands_notebooks_and_provenance_stand_with_the_exhibits(built):
@@ -140,8 +192,9 @@ def test_a_report_of_the_same_build_is_not_written_again(built, monkeypatch):
     assert report.write(Study("public", "cpu")).stat().st_mtime_ns == before
 
 
-def test_before_anything_is_built_there_is_no_report(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("PAPERKIT_BUILD", str(tmp_path))
+def test_without_build_and_reference_there_is_no_report(tmp_path, monkeypatch, capsys):
+    for room in ("BUILD", "FIGURES"):
+        monkeypatch.setenv(f"PAPERKIT_{room}", str(tmp_path))
     assert main(["report", "--data", "public"]) == 2
     assert "run make paper" in capsys.readouterr().err and not list(tmp_path.iterdir())
 

@@ -4,6 +4,7 @@ The files and their columns are the contract that anyone can recompute from. A m
 ``measures_b.py``) takes the :class:`Evidence` and the arguments that ``claims.yml`` gives it, and returns one number per seed.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,8 @@ SHARES = ("accuracy", "f1_macro", "manual_accuracy", "tail_f1", "sibling_confusi
 """Metrics whose differences are told in points."""
 FIRST_CORPORA = ("newswire", "reuters21578", "reuters21578-alphabetical", "r8", "r52")
 """What stands for paper A's first corpus; any other takes the place of its business data."""
+REMARKS = ("welch",)
+"""Arguments of measuring functions that add to what is said beside the number and leave the number as it is."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Sample:
     other_seeds: tuple[int, ...] = ()
     bounds: tuple[float, float, float] | None = None
     """Measured value, low and high, where a rule of its own gives them and no t interval does."""
+    needed: float = math.nan
+    """About how many seeds that rule would need to decide, with a power of 80 %."""
 
 
 MEASURES: dict[str, Callable[..., Sample]] = {}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from paperkit.claims.entries import Claim, claims
-from paperkit.claims.evidence import MEASURES, Evidence, Sample, p_value
+from paperkit.claims.evidence import MEASURES, REMARKS, Evidence, Sample, p_value
 from paperkit.claims.reasons import NotRunError, NotTestableError, Reason, reason
 from paperkit.evaluate import statistics
 from paperkit.store import canonical
@@ -41,12 +41,14 @@ class Finding:
     """95 % t interval over seeds."""
     n: int = 0
     p: float = math.nan
-    """Two-sided, of "the quantity is the threshold"; nan where there is no such test."""
+    """Two-sided, of "the quantity is the threshold"; nan where there is no such test: one seed, bounds of a rule of its own,
+    or seeds that agree to the last digit."""
     p_holm: float = math.nan
     effect: float = math.nan
     """(measured − threshold) / standard deviation over seeds."""
     needed: float = math.nan
-    """About how many seeds would decide it, with a power of 80 % and the level that Holm's correction leaves at worst."""
+    """About how many seeds would decide it, with a power of 80 % and the level that Holm's correction leaves at worst; where
+    bounds follow a rule of their own, at the level of that rule."""
     verdict: str = NOT_TESTABLE
     reasons: tuple[Reason, ...] = ()
     """Why the verdict is what it is, most important first."""
@@ -55,6 +57,11 @@ class Finding:
     missing: bool = False
     """Whether it cannot be tested only because what would measure it was not run yet."""
     sample: Sample | None = None
+
+    @property
+    def same(self) -> bool:
+        """Whether all seeds, two or more, agree to the last digit."""
+        return self.low == self.high
 
     @property
     def reason(self) -> str:
@@ -84,34 +91,44 @@ def _described(finding: Finding, sample: Sample) -> Finding:
         test = statistics.welch_t(values - threshold, other, LEVEL)
         sd = math.hypot(*(float(part.std(ddof=1)) if len(part) > 1 else math.nan for part in (values, other)))
     effect = test.difference / sd if sd > 0 and test.high > test.low else math.nan
+    p = math.nan if test.low == test.high else test.p  # without a spread a t test is no test
     return replace(finding, measured=threshold + test.difference, low=threshold + test.low, high=threshold + test.high,
-                   n=test.n, p=test.p, effect=effect)  # fmt: skip
+                   n=test.n, p=p, effect=effect)  # fmt: skip
 
 
 def ledger(evidence: Evidence, entries: Sequence[Claim] | None = None) -> list[Finding]:
-    """Every claim with its verdict, in the order of ``entries`` (all of them when None)."""
+    """Every claim with its verdict, in the order of ``entries`` (all of them when None).
+
+    Holm's correction is over every question of the ledger that has seeds enough for a verdict; claims that ask the same of the
+    same numbers are one question. Where all seeds agree to the last digit there is no p value, and the value itself decides.
+    Such a question is counted nevertheless, as one that no test rejects (p = 1): over how many the others are corrected does
+    not depend on how the numbers came out, and no other claim holds more easily because of it.
+    """
     found = [measured(claim, evidence) for claim in (claims() if entries is None else entries)]
-    # one test for all claims that ask the same of the same numbers; with too few seeds for a verdict nothing is tested
-    asked = {_test(f): f for f in found if f.claim.family == "ledger" and not math.isnan(f.p)}
-    tested = {name: f.p for name, f in asked.items() if f.n >= MIN_SEEDS}
+    asked = {_test(f): f for f in found if f.claim.family == "ledger" and (f.same or not math.isnan(f.p))}
+    tested = {name: 1.0 if f.same else f.p for name, f in asked.items() if f.n >= MIN_SEEDS}
     adjusted = dict(zip(tested, statistics.holm([*tested.values()]).tolist(), strict=True))
-    return [judge(replace(f, p_holm=adjusted.get(_test(f), math.nan)), len(tested), len(asked)) for f in found]
+    return [
+        judge(f if f.same else replace(f, p_holm=adjusted.get(_test(f), math.nan)), len(tested), len(asked))
+        for f in found
+    ]
 
 
 def _test(finding: Finding) -> str:
-    """What is asked of which numbers, whatever the paper makes of the answer."""
-    return canonical([finding.claim.measurement, finding.claim.threshold])
+    """What is asked of which numbers, whatever the paper makes of the answer and whatever is said beside it."""
+    numbers = {name: value for name, value in finding.claim.measurement.items() if name not in REMARKS}
+    return canonical([numbers, finding.claim.threshold])
 
 
 def judge(finding: Finding, tests: int = 1, planned: int = 1) -> Finding:
     """The verdict, by rule, on what was measured.
 
     Args:
-        tests: how many p values Holm's correction saw.
+        tests: over how many tests Holm's correction was made.
         planned: how many it would see if every claim had enough seeds.
 
     An interval wholly on one side of the threshold decides, if the p value holds after Holm's correction. Where all seeds
-    agree to the last digit there is no interval, and the value itself decides.
+    agree to the last digit there is no interval and no p value, and the value itself decides.
     """
     if finding.sample is None:
         return finding
@@ -132,9 +149,9 @@ def judge(finding: Finding, tests: int = 1, planned: int = 1) -> Finding:
             "differs from": True,
         }
         where = "above" if side > 0 else "below"
-        held = where if math.isnan(finding.p_holm) else f"{where} after Holm"
+        held = f"same {where}" if finding.same else where if math.isnan(finding.p_holm) else f"{where} after Holm"
         return _closed(finding, SUPPORTED if good[rule] else CONTRADICTED, reason(held, p=p_value(finding.p_holm)))
-    if low == high:  # then the value is the threshold
+    if finding.same:  # then the value is the threshold
         return _closed(finding, SUPPORTED if rule in ("at least", "at most") else CONTRADICTED,
                        reason("exact"))  # fmt: skip
     return _open(finding, planned, reason("open"))
@@ -142,23 +159,25 @@ def judge(finding: Finding, tests: int = 1, planned: int = 1) -> Finding:
 
 def _open(finding: Finding, planned: int, why: Reason) -> Finding:
     """No verdict yet, and what it would take."""
-    if not math.isnan(finding.p):
-        finding = replace(finding, needed=_needed(finding, ALPHA / max(planned, 1)))
+    finding = replace(finding, needed=_needed(finding, ALPHA / max(planned, 1)))
     return _closed(finding, INCONCLUSIVE, why, *_power(finding))
 
 
 def _needed(finding: Finding, alpha: float) -> float:
     """Seeds for a decision; inf where no number would do, nan where one seed says nothing about the spread."""
-    if finding.n < 2:
+    if finding.same:
+        return MIN_SEEDS
+    own = finding.sample.needed
+    if math.isnan(finding.p) and math.isnan(own):
         return math.nan
-    if math.isnan(finding.effect):
-        return MIN_SEEDS if finding.measured != finding.claim.threshold else math.inf
-    return max(MIN_SEEDS, finding.n + 1, statistics.power_seeds(finding.effect, 1.0, alpha))
+    return max(MIN_SEEDS, finding.n + 1, statistics.power_seeds(finding.effect, 1.0, alpha) if math.isnan(own) else own)
 
 
 def _power(finding: Finding) -> tuple[Reason, ...]:
     if math.isnan(finding.needed):
         return ()
+    if finding.same:
+        return (reason("same so far", least=MIN_SEEDS),)
     if finding.needed > MANY_SEEDS:
         return (reason("too many needed", most=MANY_SEEDS),)
     return (reason("seeds needed", needed=finding.needed),)

@@ -20,6 +20,7 @@ from paperkit.claims.evidence import (
     signed,
 )
 from paperkit.claims.reasons import NotTestableError
+from paperkit.evaluate import statistics
 
 BASES = ("Baseline", "UDA", "UDA+ESimCSE")
 ATTACKS = ("FGM", "PGD")
@@ -105,10 +106,23 @@ def both_signs(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Se
             bounds[i] = values.mean() - half, values.mean() + half
     low, high = bounds.T
     detail = "effects in points: " + ", ".join(f"{name} {points(value)}" for name, value in means.items())
+    needed = _seeds_for_signs(list(effects.values())) if n > 1 else np.nan
     measured = min(max(means.values()), -min(means.values()))
     seeds = tuple(sorted(set(rows.seed)))[:n]
     return Sample(np.full(n, measured), seeds, corpora_of(rows), detail,
-                  bounds=(measured, min(low.max(), -high.min()), min(high.max(), -low.min())))  # fmt: skip
+                  bounds=(measured, min(low.max(), -high.min()), min(high.max(), -low.min())), needed=needed)  # fmt: skip
+
+
+def _seeds_for_signs(effects: Sequence[pd.Series]) -> float:
+    """How many seeds would decide whether effects of both signs occur, at the level of their intervals.
+
+    Where the means have both signs, the clearest effect of either sign must show its own; where they have one, so must every
+    effect, and the least clear one sets the number.
+    """
+    level = 0.05 / len(effects)
+    alone = [(each.mean() > 0, statistics.power_seeds(each.mean(), each.std(ddof=1), level)) for each in effects]
+    up, down = ([needed for above, needed in alone if above == side] for side in (True, False))
+    return max(min(up), min(down)) if up and down else max(up + down)
 
 
 @measure

@@ -25,7 +25,8 @@ NOTEBOOK = "07_claims"
 EXHIBITS = ("claims", "x_claims")
 LOOKS = {SUPPORTED: (style.GREEN, "o"), CONTRADICTED: (style.RED, "X"), INCONCLUSIVE: (style.GREY, "D")}
 NOTE = ("Intervals are 95 % t intervals over seeds, paired where the seeds are. A verdict needs at least {n} seeds, an interval "
-        "wholly on one side of the threshold, and a p value that holds after Holm's correction across the ledger.")  # fmt: skip
+        "wholly on one side of the threshold, and a p value that holds after Holm's correction across the ledger; where all seeds "
+        "give the same value, that value decides.")  # fmt: skip
 
 
 def evidence(study: Study) -> Evidence:

@@ -14,7 +14,7 @@ from scipy import stats
 from paperkit import paths
 from paperkit.__main__ import main
 from paperkit.claims import Claim, Evidence, check, claims, ledger
-from paperkit.claims.ledger import COLUMNS, INCONCLUSIVE, MIN_SEEDS, NOT_TESTABLE, VERDICTS, per_seed, table
+from paperkit.claims.ledger import COLUMNS, INCONCLUSIVE, MIN_SEEDS, NOT_TESTABLE, VERDICTS, _test, per_seed, table
 
 COMMITTED = [paths.ROOT / "figures" / data for data in ("embedded", "public")]
 RULES = ("more than", "less than", "at least", "at most", "differs from")
@@ -32,13 +32,11 @@ def put(folder, number: int, values) -> None:
 
 
 def naive(samples, rules, thresholds) -> list[str]:
-    """The rule as EXHIBITS words it, with SciPy's one-sample test and Holm by counting."""
+    """The rule in words, with SciPy's one-sample test and Holm by counting."""
     p = []
     for values, c in zip(samples, thresholds, strict=True):
         flat = len(values) > 1 and max(values) == min(values)
-        p.append(
-            float(values[0] == c) if flat else stats.ttest_1samp(values, c).pvalue if len(values) > 1 else math.nan
-        )
+        p.append(1.0 if flat else stats.ttest_1samp(values, c).pvalue if len(values) > 1 else math.nan)
     order = sorted((i for i in range(len(p)) if not math.isnan(p[i]) and len(samples[i]) >= 5), key=p.__getitem__)
     passes = set()
     for rank, i in enumerate(order):
@@ -51,7 +49,7 @@ def naive(samples, rules, thresholds) -> list[str]:
             verdicts.append("inconclusive")
         elif max(values) == min(values) == c:
             verdicts.append("supported" if rule in ("at least", "at most") else "contradicted")
-        elif i not in passes:
+        elif i not in passes and max(values) > min(values):
             verdicts.append("inconclusive")
         elif rule == "differs from":
             verdicts.append("supported")
@@ -107,6 +105,56 @@ def test_holms_correction_is_over_what_can_be_decided_and_asks_each_question_onc
     found = ledger(Evidence(tmp_path), [*few, *same])
     assert [f.p_holm for f in found[7:]] == [alone.p] * 3 and all(math.isnan(f.p_holm) for f in found[:7])
     assert [f.verdict for f in found[7:]] == ["supported", "supported", "contradicted"]
+
+
+@pytest.mark.parametrize(("value", "where"), [(0.75, "above"), (0.25, "below")])
+def test_seeds_that_agree_have_no_p_value_and_their_value_decides(tmp_path, value, where):
+    put(tmp_path, 1, [value] * MIN_SEEDS)
+    put(tmp_path, 2, [0.51, 0.53, 0.52, 0.5, 0.54])
+    (alone,) = ledger(Evidence(tmp_path), [entry(2, threshold=0.5)])
+    same, beside = ledger(Evidence(tmp_path), [entry(1, threshold=0.5), entry(2, threshold=0.5)])
+    assert same.verdict == ("supported" if where == "above" else "contradicted")
+    assert same.reason == f"every seed gives the same value, {where} the threshold" and math.isnan(same.p)
+    assert math.isclose(beside.p_holm, 2 * alone.p), "it is a question like the others, which no test rejects"
+
+
+@pytest.mark.parametrize("value", [0.5, 0.0])
+def test_too_few_seeds_that_agree_say_how_many_would_decide(tmp_path, value):
+    put(tmp_path, 1, [value] * 2)
+    (found,) = ledger(Evidence(tmp_path), [entry(1)])
+    assert found.verdict == INCONCLUSIVE and found.needed == MIN_SEEDS
+    assert "all of them give the same value; 5 seeds that do so would decide it" in found.reason
+    put(tmp_path, 1, [value] * MIN_SEEDS)
+    (found,) = ledger(Evidence(tmp_path), [entry(1)])
+    assert found.verdict != INCONCLUSIVE
+
+
+def test_a_remark_makes_no_test_of_its_own(tmp_path):
+    """Welch's p value stands beside a claim about numbers that another claim is about as well."""
+    shares = {"Bi-LSTM": 0.5, "Bi-LSTM-Att": 0.52, "Bi-LSTM-Att-Focal": 0.53}
+    wiggle = [0.0, 0.01, 0.02, 0.01, 0.005, 0.02]
+    rows = [{"corpus": "reviews", "train_on": "x", "test_on": "x", "model": model, "seed": seed,
+             "accuracy": share + (i + 1) * each} for i, (model, share) in enumerate(shares.items())
+            for seed, each in enumerate(wiggle)]  # fmt: skip
+    pd.DataFrame(rows).to_csv(tmp_path / "b_table_4_runs.csv", index=False)
+    asked = [claim for claim in claims() if claim.id in ("B1a", "B1e", "B4a", "B4b")]
+    found = {f.claim.id: f for f in ledger(Evidence(tmp_path), asked)}
+    alone = [claim for claim in asked if claim.group == "B1"]
+    once = {f.claim.id: f.p_holm for f in ledger(Evidence(tmp_path), alone)}
+    assert [found[name].p_holm for name in ("B1a", "B1e", "B4a", "B4b")] == [*once.values()] * 2
+    assert "Welch" in found["B4a"].reason and "Welch" not in found["B1a"].reason
+
+
+def test_no_two_tests_of_the_ledger_are_about_the_same_numbers():
+    (folder,) = (folder for folder in COMMITTED if folder.name == "public")
+    by_numbers = {}
+    for f in ledger(Evidence(folder)):
+        if math.isnan(f.p_holm) or f.low == f.high:  # counts, which are the same by chance
+            continue
+        other = b"" if f.sample.other is None else f.sample.other.tobytes()
+        by_numbers.setdefault((f.sample.values.tobytes(), other, f.claim.threshold), set()).add(_test(f))
+    assert len(by_numbers) > 30
+    assert [tests for tests in by_numbers.values() if len(tests) > 1] == []
 
 
 @pytest.mark.parametrize("n", range(1, MIN_SEEDS))

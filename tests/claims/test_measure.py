@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from paperkit.claims import Evidence, claims, ledger
 from paperkit.claims.evidence import MEASURES, SHARES
@@ -179,6 +180,28 @@ def test_both_signs(tmp_path, effects, verdict):
     write(tmp_path, "a_table_3_runs", rows)
     (found,) = ledger(Evidence(tmp_path), [claim for claim in claims() if claim.id == "A4a"])
     assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("effects", "decide"),
+    [((0.004, 0.02), [0]), ((-0.02, -0.004), [1]), ((0.004, -0.003), [0, 1]), ((0.05, -0.003), [1])],
+    ids=["the weaker gain", "the weaker loss", "both", "the weaker sign"],
+)
+def test_effects_of_both_signs_say_how_many_seeds_would_decide(tmp_path, effects, decide):
+    """Two effects on each corpus, alike: the seeds that those in ``decide`` need at Bonferroni's level, by simulation."""
+    noise = np.array([0.01, -0.01, 0.005, -0.005, 0.006, -0.006])
+    rows = [{"corpus": c, "model": m, "seed": s, "accuracy": 0.5 + (e + noise[s]) * (m != "Baseline")}
+            for c in ("newswire", "tickets") for m, e in (("Baseline", 0), ("Baseline+FGM", effects[0]),
+                                                          ("Baseline+PGD", effects[1])) for s in SEEDS]  # fmt: skip
+    write(tmp_path, "a_table_3_runs", rows)
+    (found,) = ledger(Evidence(tmp_path), [claim for claim in claims() if claim.id == "A4a"])
+    assert found.verdict == "inconclusive" and f"about {found.needed} seeds would decide it" in found.reason
+    draw = np.random.default_rng(0).normal(size=(4000, found.needed)) * noise.std(ddof=1)
+    shares = []
+    for effect in (abs(effects[i]) for i in decide):
+        p = stats.ttest_1samp(draw + effect, 0, axis=1).pvalue
+        shares.append((p < 0.05 / 4).mean())
+    assert abs(min(shares) - 0.8) < 0.03
 
 
 def test_two_seeds_bound_no_extremes(tmp_path):
