@@ -50,6 +50,19 @@ def direction(gradient: Tensor, inside: Tensor, sign: bool = False) -> Tensor:
     return g / norms(g)[:, None, None].clamp(min=1e-30)
 
 
+def gradient_of(model: nn.Module, losses: Losses, embedded: Tensor) -> Tensor:
+    """∇ of every example's loss with respect to its own embeddings; examples do not influence each other."""
+    # cuDNN's recurrent layers have no backward pass in eval mode; its flags() would reset all other settings too
+    cudnn, enabled = torch.backends.cudnn, torch.backends.cudnn.enabled
+    cudnn.enabled = enabled and model.training
+    try:
+        with torch.enable_grad():
+            x = embedded.detach().requires_grad_()
+            return torch.autograd.grad(losses(x).sum(), x)[0]
+    finally:
+        cudnn.enabled = enabled
+
+
 def perturb(
     model: nn.Module,
     losses: Losses,
@@ -93,12 +106,12 @@ def perturb(
     delta = torch.zeros_like(embedded) if start is None else start
     with undisturbed(model, embedded.device):
         if gradient is None or start is not None:
-            gradient = _gradient(model, losses, embedded + delta)
+            gradient = gradient_of(model, losses, embedded + delta)
         if attack.kind != "pgd":
             return radius * direction(gradient, inside, sign=attack.kind == "fgsm")
         for step in range(attack.steps):
             if step:
-                gradient = _gradient(model, losses, embedded + delta)
+                gradient = gradient_of(model, losses, embedded + delta)
             delta = project(delta + stride * direction(gradient, inside), radius)
     return delta
 
@@ -127,7 +140,7 @@ def virtual(
     with undisturbed(model, embedded.device), evaluating(model):
         for _ in range(attack.steps):
             at = embedded + xi * unit * d
-            d = direction(_gradient(model, lambda x: divergence(classify(x), target), at), inside)
+            d = direction(gradient_of(model, lambda x: divergence(classify(x), target), at), inside)
     return attack.epsilon * unit * d
 
 
@@ -165,20 +178,9 @@ def _noise(embedded: Tensor, inside: Tensor, generator: torch.Generator | None) 
     return direction(noise.to(embedded.device), inside)
 
 
-def _gradient(model: nn.Module, losses: Losses, embedded: Tensor) -> Tensor:
-    """∇ of every example's loss with respect to its own embeddings; examples do not influence each other."""
-    # cuDNN's recurrent layers have no backward pass in eval mode; its flags() would reset all other settings too
-    cudnn, enabled = torch.backends.cudnn, torch.backends.cudnn.enabled
-    cudnn.enabled = enabled and model.training
-    try:
-        with torch.enable_grad():
-            x = embedded.detach().requires_grad_()
-            return torch.autograd.grad(losses(x).sum(), x)[0]
-    finally:
-        cudnn.enabled = enabled
-
-
-def _on_matrix(model, losses, embedded, ids, attack, gradient) -> Tensor:
+def _on_matrix(
+    model: nn.Module, losses: Losses, embedded: Tensor, ids: Tensor, attack: Attack, gradient: Tensor | None
+) -> Tensor:
     """The community's form: Δ of the embedding *matrix*, whose rows every occurrence of a token shares, special ones too.
 
     Its gradient is the sum over all occurrences in the batch, so only the rows that occur need to be kept.
@@ -190,7 +192,7 @@ def _on_matrix(model, losses, embedded, ids, attack, gradient) -> Tensor:
     with undisturbed(model, embedded.device):
         for step in range(attack.steps if attack.kind == "pgd" else 1):
             if step or gradient is None:
-                gradient = _gradient(model, losses, embedded + matrix[0, place])
+                gradient = gradient_of(model, losses, embedded + matrix[0, place])
             summed = torch.zeros_like(matrix[0]).index_add(0, place.flatten(), gradient.flatten(0, 1))
             way = direction(summed[None], everywhere, sign=attack.kind == "fgsm")
             matrix = project(matrix + attack.stride * way, radius) if attack.kind == "pgd" else radius * way

@@ -157,7 +157,7 @@ class Victim:
     def gradient(self) -> Tensor:
         """g ``(N, T, d)`` at the clean embeddings."""
         with attacks.undisturbed(self.network, self.embedded.device):
-            return attacks._gradient(self.network, self.losses, self.embedded)
+            return attacks.gradient_of(self.network, self.losses, self.embedded)
 
     def unit(self, attack: Attack) -> Tensor:
         """What ε counts in, ``(N, 1, 1)``."""

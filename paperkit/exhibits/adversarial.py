@@ -92,7 +92,7 @@ def steps_of(victim: Victim, attack: Attack) -> list[dict]:
     radius, stride = attack.epsilon * unit, (attack.stride if attack.kind == "pgd" else attack.epsilon) * unit
     delta, lines = torch.zeros_like(x), []
     for step in range(attack.steps if attack.kind == "pgd" else 1):
-        gradient = attacks._gradient(victim.network, victim.losses, x + delta)
+        gradient = attacks.gradient_of(victim.network, victim.losses, x + delta)
         moved = delta + stride * attacks.direction(gradient, inside)
         delta = attacks.project(moved, radius)
         formula = f"Δ{step + 1} = Π(Δ{step} + α·g{step}/‖g{step}‖), ‖Δ‖ ≤ ε" if attack.kind == "pgd" else "Δ = ε·g/‖g‖"
