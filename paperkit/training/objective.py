@@ -71,21 +71,22 @@ class Objective(nn.Module):
         """
         super().__init__()
         self.method, self.loss, self.seed, self.dtype = method, loss, seed, dtype
-        device, width = model.output.weight.device, model.output.in_features
+        weight, width = model.output.weight, model.output.in_features
+        memory = at_least_float32(weight)  # queue and ensemble hold values of its type
         contrast, consistency = method.contrast, method.consistency
         self.projection = self.momentum_encoder = self.momentum_projection = self.queue = self.teacher = None
         if contrast:
-            self.projection = Projection(width).to(device)
+            self.projection = Projection(width).to(weight)
             if size := round(contrast.queue * contrast.ratio * batch_size):
                 self.momentum_encoder = MomentumCopy(model, contrast.momentum, contrast.start)
                 self.momentum_projection = MomentumCopy(self.projection, contrast.momentum, contrast.start)
-                self.queue = Queue(size, width).to(device)
+                self.queue = Queue(size, width).to(memory)
         if consistency and consistency.target == "teacher":
             self.teacher = MomentumCopy(model, consistency.average)
         if consistency and consistency.target == "ensemble":
-            self.register_buffer("pool", pool.to(device))
-            self.register_buffer("ensemble", torch.zeros(len(pool), model.output.out_features, device=device))
-            self.register_buffer("visits", torch.zeros(len(pool), device=device))
+            self.register_buffer("pool", pool.to(weight.device))
+            self.register_buffer("ensemble", memory.new_zeros(len(pool), model.output.out_features))
+            self.register_buffer("visits", memory.new_zeros(len(pool)))
 
     def backward(self, model: nn.Module, step: Step) -> dict[str, Tensor]:
         """Add the gradients of L to those of ``model``, and return every term and what is worth watching.
@@ -160,7 +161,7 @@ class Objective(nn.Module):
 
             return plain
         generator, a = numpy_generator(self.seed, "mixup", number), self.method.mixup_alpha
-        share = torch.from_numpy(generator.beta(a, a, len(batch))).float().to(y.device)
+        share = torch.from_numpy(generator.beta(a, a, len(batch))).to(at_least_float32(model.output.weight))
         partner = torch.from_numpy(generator.permutation(len(batch))).to(y.device)
 
         def mixed(embedded: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,7 +174,7 @@ class Objective(nn.Module):
                     logits = model.output(
                         model.output_dropout(losses.mix(model.represent(embedded, batch.lengths), partner, share))
                     )
-                logits = logits.float()
+                logits = at_least_float32(logits)
             return logits, share * self.loss(logits, y) + (1 - share) * self.loss(logits, y[partner])
 
         return mixed
@@ -261,20 +262,25 @@ class Objective(nn.Module):
     def _project(self, model, embedded: Tensor, lengths: Tensor, projection: nn.Module | None = None) -> Tensor:
         """Sentence embeddings ``(N, d)`` as they are trained: through the MLP that evaluation leaves out."""
         with self._precision(embedded):
-            return (projection or self.projection)(model.represent(embedded, lengths)).float()
+            return at_least_float32((projection or self.projection)(model.represent(embedded, lengths)))
 
     # what they share
 
     def classify(self, model, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Logits ``(N, K)`` in float32, computed in mixed precision if asked for."""
+        """Logits ``(N, K)`` in float32 at least, computed in mixed precision if asked for."""
         with self._precision(embedded):
-            return model.classify(embedded, lengths).float()
+            return at_least_float32(model.classify(embedded, lengths))
 
     def _precision(self, x: Tensor):
         return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.dtype == "bfloat16")
 
     def _generator(self, purpose: str, number: int) -> torch.Generator:
         return torch.Generator().manual_seed(derive(self.seed, purpose, number))
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x`` with half precision raised to float32, which losses are computed in; doubles stay doubles."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def shuffled(embedded: Tensor, inside: Tensor, generator: torch.Generator) -> Tensor:
