@@ -160,11 +160,14 @@ def test_the_teacher_follows_after_the_step():
 VISITS = ((9, 3, 4, 7, 12), (3, 9, 1, 30, 4), (4, 3, 12, 9, 7), (3, 1, 7, 30, 9))
 
 
-def test_temporal_ensembling_is_a_corrected_average_for_each_text(followed):
+@pytest.mark.parametrize("beta", [0.0, 0.6])
+def test_temporal_ensembling_is_a_corrected_average_for_each_text(beta, followed):
     """Laine & Aila: Z ← a Z + (1 − a) z, target Z / (1 − a^t)."""
     a = 0.6
-    model, _, objective = only("bilstm", replace(PLAIN, target="ensemble", view="dropout", divergence="mse", average=a))
+    filling = replace(PLAIN, target="ensemble", view="dropout", divergence="mse", average=a, confidence=beta)
+    model, _, objective = only("bilstm", filling)
     memory: dict[int, list[torch.Tensor]] = {}
+    unsure = 0
     for turn, rows in enumerate(VISITS):
         with torch.no_grad():
             model.output.weight.mul_(1.3)
@@ -178,11 +181,15 @@ def test_temporal_ensembling_is_a_corrected_average_for_each_text(followed):
                 weights = [a ** (len(earlier) - 1 - k) for k in range(len(earlier))]
                 mean = sum(w * p for w, p in zip(weights, earlier, strict=True)) / sum(weights)
                 assert close(followed[-1][1][i], mean)
-                total, kept = total + (now[i] - mean).square().mean().item(), kept + 1
+                if mean.max() >= beta:
+                    total, kept = total + (now[i] - mean).square().mean().item(), kept + 1
+                else:
+                    unsure += 1
             earlier.append(now[i])
         assert logged["cons"].item() == near(total / TEXTS)
         assert logged["kept_cons"].item() == pytest.approx(kept / TEXTS)
     assert not followed[-1][1].requires_grad
+    assert kept and bool(unsure) == bool(beta), "confident is the average, corrected: Z itself starts at 0"
 
 
 def test_an_option_of_the_target_acts_on_every_target_it_is_accepted_for(followed):
