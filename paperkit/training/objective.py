@@ -118,7 +118,7 @@ class Objective(nn.Module):
 
     # L_sup + α_adv · L_adv
 
-    def _supervised(self, model, step: Step, w: float, logs) -> Tensor:
+    def _supervised(self, model: nn.Module, step: Step, w: float, logs: dict[str, Tensor]) -> Tensor:
         method, batch, y = self.method, step.labelled, step.labels
         embedded = model.embed(batch.ids)
         classify = self._mixing(model, batch, y, step.number)
@@ -150,7 +150,9 @@ class Objective(nn.Module):
         logs |= {"adv": adv.detach(), "delta": losses.average(norms(delta), kept)}
         return logs["sup"] + method.adversarial_weight * logs["adv"]
 
-    def _mixing(self, model, batch: Batch, y: Tensor, number: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    def _mixing(
+        self, model: nn.Module, batch: Batch, y: Tensor, number: int
+    ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """Embeddings to logits and loss of each labelled example, mixed with another one where mixup is on."""
         level = self.method.mixup
         if level == "none":
@@ -181,7 +183,7 @@ class Objective(nn.Module):
 
     # λ_u · L_cons
 
-    def _consistency(self, model, step: Step, w: float, logs) -> Tensor:
+    def _consistency(self, model: nn.Module, step: Step, w: float, logs: dict[str, Tensor]) -> Tensor:
         c = self.method.consistency
         target, kept = self._target(model, step)
         if c.view == "augmentation":
@@ -208,7 +210,7 @@ class Objective(nn.Module):
         logs |= {"cons": cons.detach(), "kept_cons": kept.float().mean()}
         return value.detach()
 
-    def _target(self, model, step: Step) -> tuple[Tensor | None, Tensor | None]:
+    def _target(self, model: nn.Module, step: Step) -> tuple[Tensor | None, Tensor | None]:
         """Probabilities ``(U, K)`` that the view must follow, and which texts train ``(U,)``."""
         c, batch = self.method.consistency, step.unlabelled
         if c.target == "label":  # known when the view is predicted
@@ -237,7 +239,7 @@ class Objective(nn.Module):
 
     # (1 − w) · L_sim
 
-    def _similarity(self, model, step: Step, share: float, logs) -> Tensor:
+    def _similarity(self, model: nn.Module, step: Step, share: float, logs: dict[str, Tensor]) -> Tensor:
         c = self.method.contrast
         batch, other = step.similar, step.similar if step.positives is None else step.positives
         one, two = model.embed(batch.ids), model.embed(other.ids)
@@ -259,19 +261,21 @@ class Objective(nn.Module):
             logs["queue"] = self.queue.fill.float()
         return logs["sim"]
 
-    def _project(self, model, embedded: Tensor, lengths: Tensor, projection: nn.Module | None = None) -> Tensor:
+    def _project(
+        self, model: nn.Module, embedded: Tensor, lengths: Tensor, projection: nn.Module | None = None
+    ) -> Tensor:
         """Sentence embeddings ``(N, d)`` as they are trained: through the MLP that evaluation leaves out."""
         with self._precision(embedded):
             return at_least_float32((projection or self.projection)(model.represent(embedded, lengths)))
 
     # what they share
 
-    def classify(self, model, embedded: Tensor, lengths: Tensor) -> Tensor:
+    def classify(self, model: nn.Module, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Logits ``(N, K)`` in float32 at least, computed in mixed precision if asked for."""
         with self._precision(embedded):
             return at_least_float32(model.classify(embedded, lengths))
 
-    def _precision(self, x: Tensor):
+    def _precision(self, x: Tensor) -> torch.autocast:
         return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.dtype == "bfloat16")
 
     def _generator(self, purpose: str, number: int) -> torch.Generator:
