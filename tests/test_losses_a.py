@@ -185,7 +185,7 @@ def test_kl_and_cross_entropy_train_alike(z, target):
         value.sum().backward()
         gradients.append(x.grad)
         values.append(value.detach())
-    assert torch.allclose(*gradients, atol=1e-12)
+    assert torch.allclose(*gradients, rtol=1e-9, atol=1e-12)
     of_target = [-sum(p * math.log(p) for p in row) for row in q.tolist()]
     assert (values[1] - values[0]).tolist() == near(of_target)
 
@@ -203,7 +203,7 @@ def test_kl_trains_otherwise_where_the_target_takes_gradient():
 def test_kl_of_a_certain_target_is_its_cross_entropy():
     z, y = random(N, K).requires_grad_(), torch.arange(N) % K
     kl = losses.divergence(z, F.one_hot(y, K).double(), "kl")
-    assert torch.allclose(kl, F.cross_entropy(z, y, reduction="none"))
+    assert kl.tolist() == near(F.cross_entropy(z, y, reduction="none").tolist())
     kl.sum().backward()
     assert z.grad.isfinite().all()
 
@@ -285,8 +285,9 @@ def test_gradients_of_info_nce_reach_all_but_the_queue():
 def test_info_nce_sees_neither_length_nor_order(factor, order):
     h, positives, queue = random(N, D), random(N, D, seed=1), random(6, D, seed=2)
     value = losses.info_nce(h, positives, 0.1, queue)
-    assert torch.allclose(losses.info_nce(factor * h, positives / factor, 0.1, factor * queue.flip(0)), value)
-    assert torch.allclose(losses.info_nce(h[list(order)], positives[list(order)], 0.1, queue), value[list(order)])
+    assert losses.info_nce(factor * h, positives / factor, 0.1, factor * queue.flip(0)).tolist() == near(value.tolist())
+    reordered = losses.info_nce(h[list(order)], positives[list(order)], 0.1, queue)
+    assert reordered.tolist() == near(value[list(order)].tolist())
     assert (losses.info_nce(h, positives, 0.1) < value).all(), "a longer queue is a harder question"
 
 
@@ -295,12 +296,12 @@ def test_info_nce_sees_neither_length_nor_order(factor, order):
 
 @pytest.mark.parametrize("shape", [(N, D), (N, 2, D)])
 def test_mix_is_a_loop(shape):
-    x, partner, share = random(*shape), torch.tensor([2, 0, 1, 3, 4]), torch.tensor([0.0, 0.3, 0.5, 0.9, 1.0])
+    x, partner, share = random(*shape), torch.tensor([2, 0, 1, 3, 4]), torch.tensor([0.0, 0.3, 0.5, 0.9, 1.0]).double()
     mixed = losses.mix(x, partner, share)
     for i in range(N):
         a = share[i].item()
         expected = a * x[i].numpy() + (1 - a) * x[partner[i]].numpy()
-        assert mixed[i].numpy() == pytest.approx(expected, abs=1e-7)
+        assert mixed[i].numpy() == near(expected)
     assert torch.equal(losses.mix(x, partner, torch.ones(N)), x)
     assert torch.equal(losses.mix(x, partner, torch.zeros(N)), x[partner])
 

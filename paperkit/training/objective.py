@@ -71,21 +71,22 @@ class Objective(nn.Module):
         """
         super().__init__()
         self.method, self.loss, self.seed, self.dtype = method, loss, seed, dtype
-        device, width = model.output.weight.device, model.output.in_features
+        weight, width = model.output.weight, model.output.in_features
+        memory = at_least_float32(weight)  # queue and ensemble hold values of its type
         contrast, consistency = method.contrast, method.consistency
         self.projection = self.momentum_encoder = self.momentum_projection = self.queue = self.teacher = None
         if contrast:
-            self.projection = Projection(width).to(device)
+            self.projection = Projection(width).to(weight)
             if size := round(contrast.queue * contrast.ratio * batch_size):
                 self.momentum_encoder = MomentumCopy(model, contrast.momentum, contrast.start)
                 self.momentum_projection = MomentumCopy(self.projection, contrast.momentum, contrast.start)
-                self.queue = Queue(size, width).to(device)
+                self.queue = Queue(size, width).to(memory)
         if consistency and consistency.target == "teacher":
             self.teacher = MomentumCopy(model, consistency.average)
         if consistency and consistency.target == "ensemble":
-            self.register_buffer("pool", pool.to(device))
-            self.register_buffer("ensemble", torch.zeros(len(pool), model.output.out_features, device=device))
-            self.register_buffer("visits", torch.zeros(len(pool), device=device))
+            self.register_buffer("pool", pool.to(weight.device))
+            self.register_buffer("ensemble", memory.new_zeros(len(pool), model.output.out_features))
+            self.register_buffer("visits", memory.new_zeros(len(pool)))
 
     def backward(self, model: nn.Module, step: Step) -> dict[str, Tensor]:
         """Add the gradients of L to those of ``model``, and return every term and what is worth watching.
@@ -117,7 +118,7 @@ class Objective(nn.Module):
 
     # L_sup + α_adv · L_adv
 
-    def _supervised(self, model, step: Step, w: float, logs) -> Tensor:
+    def _supervised(self, model: nn.Module, step: Step, w: float, logs: dict[str, Tensor]) -> Tensor:
         method, batch, y = self.method, step.labelled, step.labels
         embedded = model.embed(batch.ids)
         classify = self._mixing(model, batch, y, step.number)
@@ -149,7 +150,9 @@ class Objective(nn.Module):
         logs |= {"adv": adv.detach(), "delta": losses.average(norms(delta), kept)}
         return logs["sup"] + method.adversarial_weight * logs["adv"]
 
-    def _mixing(self, model, batch: Batch, y: Tensor, number: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    def _mixing(
+        self, model: nn.Module, batch: Batch, y: Tensor, number: int
+    ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """Embeddings to logits and loss of each labelled example, mixed with another one where mixup is on."""
         level = self.method.mixup
         if level == "none":
@@ -160,7 +163,7 @@ class Objective(nn.Module):
 
             return plain
         generator, a = numpy_generator(self.seed, "mixup", number), self.method.mixup_alpha
-        share = torch.from_numpy(generator.beta(a, a, len(batch))).float().to(y.device)
+        share = torch.from_numpy(generator.beta(a, a, len(batch))).to(at_least_float32(model.output.weight))
         partner = torch.from_numpy(generator.permutation(len(batch))).to(y.device)
 
         def mixed(embedded: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,14 +176,14 @@ class Objective(nn.Module):
                     logits = model.output(
                         model.output_dropout(losses.mix(model.represent(embedded, batch.lengths), partner, share))
                     )
-                logits = logits.float()
+                logits = at_least_float32(logits)
             return logits, share * self.loss(logits, y) + (1 - share) * self.loss(logits, y[partner])
 
         return mixed
 
     # λ_u · L_cons
 
-    def _consistency(self, model, step: Step, w: float, logs) -> Tensor:
+    def _consistency(self, model: nn.Module, step: Step, w: float, logs: dict[str, Tensor]) -> Tensor:
         c = self.method.consistency
         target, kept = self._target(model, step)
         if c.view == "augmentation":
@@ -207,7 +210,7 @@ class Objective(nn.Module):
         logs |= {"cons": cons.detach(), "kept_cons": kept.float().mean()}
         return value.detach()
 
-    def _target(self, model, step: Step) -> tuple[Tensor | None, Tensor | None]:
+    def _target(self, model: nn.Module, step: Step) -> tuple[Tensor | None, Tensor | None]:
         """Probabilities ``(U, K)`` that the view must follow, and which texts train ``(U,)``."""
         c, batch = self.method.consistency, step.unlabelled
         if c.target == "label":  # known when the view is predicted
@@ -236,7 +239,7 @@ class Objective(nn.Module):
 
     # (1 − w) · L_sim
 
-    def _similarity(self, model, step: Step, share: float, logs) -> Tensor:
+    def _similarity(self, model: nn.Module, step: Step, share: float, logs: dict[str, Tensor]) -> Tensor:
         c = self.method.contrast
         batch, other = step.similar, step.similar if step.positives is None else step.positives
         one, two = model.embed(batch.ids), model.embed(other.ids)
@@ -258,23 +261,30 @@ class Objective(nn.Module):
             logs["queue"] = self.queue.fill.float()
         return logs["sim"]
 
-    def _project(self, model, embedded: Tensor, lengths: Tensor, projection: nn.Module | None = None) -> Tensor:
+    def _project(
+        self, model: nn.Module, embedded: Tensor, lengths: Tensor, projection: nn.Module | None = None
+    ) -> Tensor:
         """Sentence embeddings ``(N, d)`` as they are trained: through the MLP that evaluation leaves out."""
         with self._precision(embedded):
-            return (projection or self.projection)(model.represent(embedded, lengths)).float()
+            return at_least_float32((projection or self.projection)(model.represent(embedded, lengths)))
 
     # what they share
 
-    def classify(self, model, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Logits ``(N, K)`` in float32, computed in mixed precision if asked for."""
+    def classify(self, model: nn.Module, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """Logits ``(N, K)`` in float32 at least, computed in mixed precision if asked for."""
         with self._precision(embedded):
-            return model.classify(embedded, lengths).float()
+            return at_least_float32(model.classify(embedded, lengths))
 
-    def _precision(self, x: Tensor):
+    def _precision(self, x: Tensor) -> torch.autocast:
         return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.dtype == "bfloat16")
 
     def _generator(self, purpose: str, number: int) -> torch.Generator:
         return torch.Generator().manual_seed(derive(self.seed, purpose, number))
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x`` with half precision raised to float32, which losses are computed in; doubles stay doubles."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def shuffled(embedded: Tensor, inside: Tensor, generator: torch.Generator) -> Tensor:

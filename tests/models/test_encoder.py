@@ -69,12 +69,12 @@ def test_pooling_is_a_loop(backbone):
     ids, lengths = batch_of(backbone)
     inside = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
     for pooling in ("cls", "mean"):
-        model = network(backbone, pooling)
+        model = network(backbone, pooling).double()
         states = model.body(input_ids=ids, attention_mask=inside).last_hidden_state.tolist()
         for row, pooled in enumerate(model.represent(model.embed(ids), lengths).tolist()):
             n = int(lengths[row])
             mean = [sum(states[row][t][k] for t in range(n)) / n for k in range(SIZE)]
-            assert pooled == pytest.approx(states[row][0] if pooling == "cls" else mean, abs=1e-5)
+            assert pooled == pytest.approx(states[row][0] if pooling == "cls" else mean, abs=1e-12)
 
 
 @settings(max_examples=30)
@@ -224,11 +224,11 @@ def test_half_precision_files_are_computed_in_full(tmp_path):
 
 def test_the_projection_is_a_layer_and_tanh():
     torch.manual_seed(0)
-    projection, pooled = Projection(4), torch.randn(3, 4)
+    projection, pooled = Projection(4).double(), torch.randn(3, 4).double()
     weight, bias = projection.dense.weight.tolist(), projection.dense.bias.tolist()
     for row, projected in zip(pooled.tolist(), projection(pooled).tolist(), strict=True):
         sums = [sum(w * x for w, x in zip(weight[k], row, strict=True)) + bias[k] for k in range(4)]
-        assert projected == pytest.approx(np.tanh(sums), abs=1e-6)
+        assert projected == pytest.approx(np.tanh(sums), abs=1e-12)
 
 
 def test_an_unknown_pooling_is_refused(backbone):

@@ -38,21 +38,21 @@ def test_it_starts_as_an_exact_copy(kind):
 @pytest.mark.parametrize("momentum", [0.0, 0.3, 0.995, 1.0])
 def test_it_follows_by_the_formula(momentum):
     torch.manual_seed(0)
-    model = Normed()
+    model = Normed().double()
     slow = MomentumCopy(model, momentum)
-    expected = [parameter.tolist() for parameter in model.parameters()]
+    expected = [parameter.detach().clone() for parameter in model.parameters()]
     optimizer = torch.optim.SGD(model.parameters(), 0.5)
     for _ in range(4):
         optimizer.zero_grad()
-        model(torch.randn(5, 3)).square().sum().backward()
+        model(torch.randn(5, 3).double()).square().sum().backward()
         optimizer.step()
         before = [parameter.detach().clone() for parameter in model.parameters()]
         slow.update(model)
         for i, parameter in enumerate(model.parameters()):
-            expected[i] = (momentum * torch.tensor(expected[i]) + (1 - momentum) * parameter.detach()).tolist()
+            expected[i] = momentum * expected[i] + (1 - momentum) * parameter.detach()
             assert torch.equal(parameter, before[i]), "the original does not follow the copy"
     for own, values in zip(slow.parameters(), expected, strict=True):
-        assert torch.allclose(own, torch.tensor(values), atol=1e-6)
+        assert torch.allclose(own, values, rtol=1e-9, atol=1e-12)
     for own, other in zip(slow.module.buffers(), model.buffers(), strict=True):
         assert torch.equal(own, other) and own.data_ptr() != other.data_ptr()
     assert slow.module[1].num_batches_tracked == 4

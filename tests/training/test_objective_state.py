@@ -17,10 +17,12 @@ from tests.networks import CLASSES, KINDS, batch, network
 from tests.training.steps import (
     BATCH,
     POOL,
+    close,
     forget,
     gradients,
     logits_of,
     make_step,
+    near,
     objective_of,
     same,
 )
@@ -44,7 +46,7 @@ def followed(monkeypatch):
 
 def only(kind: str, consistency: Consistency, number: int = 3, progress: float = 0.3, dropout: float = 0.0, **changes):
     """A model, a step and the objective of one consistency term."""
-    model = network(kind, dropout).train()
+    model = network(kind, dropout).double().train()
     return (
         model,
         make_step(kind, number, progress, **changes),
@@ -70,8 +72,8 @@ def of_cons(kind, consistency, naive):
     forget(model)
     expected = naive(model, step)
     (consistency.weight * expected).backward()
-    assert logged["cons"].item() == pytest.approx(expected.item(), rel=1e-4)
-    assert logged["loss"].item() == pytest.approx((logged["sup"] + consistency.weight * expected).item(), rel=1e-4)
+    assert logged["cons"].item() == near(expected.item())
+    assert logged["loss"].item() == near((logged["sup"] + consistency.weight * expected).item())
     return same(found, gradients(model))
 
 
@@ -127,9 +129,9 @@ def test_the_target_has_dropout_as_in_the_release_and_the_teacher_has_none(targe
     model, step, objective = only("bilstm", replace(PLAIN, target=target, view="dropout"), dropout=0.4)
     for _ in range(3):
         objective.backward(model, step)
-    certain = logits_of(network("bilstm"), step.unlabelled).softmax(1)
+    certain = logits_of(network("bilstm").double(), step.unlabelled).softmax(1)
     for logits, q in followed:
-        assert torch.allclose(q, certain, atol=1e-6) == (target == "teacher")
+        assert close(q, certain) == (target == "teacher")
         assert not torch.allclose(logits.softmax(1), certain, atol=1e-3), "the view has dropout"
     assert torch.equal(followed[0][1], followed[1][1]) == (target == "teacher")
     assert model.training and all(part.training for part in model.modules())
@@ -150,7 +152,7 @@ def test_the_teacher_follows_after_the_step():
             0.9 * mine + 0.1 * theirs.detach() for mine, theirs in zip(expected, model.parameters(), strict=True)
         ]
     for own, values in zip(objective.teacher.parameters(), expected, strict=True):
-        assert torch.allclose(own, values, atol=1e-6)
+        assert close(own, values)
         assert own.grad is None
     assert not torch.allclose(expected[1], list(model.parameters())[1], atol=1e-3)
 
@@ -158,11 +160,14 @@ def test_the_teacher_follows_after_the_step():
 VISITS = ((9, 3, 4, 7, 12), (3, 9, 1, 30, 4), (4, 3, 12, 9, 7), (3, 1, 7, 30, 9))
 
 
-def test_temporal_ensembling_is_a_corrected_average_for_each_text(followed):
+@pytest.mark.parametrize("beta", [0.0, 0.6])
+def test_temporal_ensembling_is_a_corrected_average_for_each_text(beta, followed):
     """Laine & Aila: Z ← a Z + (1 − a) z, target Z / (1 − a^t)."""
     a = 0.6
-    model, _, objective = only("bilstm", replace(PLAIN, target="ensemble", view="dropout", divergence="mse", average=a))
-    memory: dict[int, list[list[float]]] = {}
+    filling = replace(PLAIN, target="ensemble", view="dropout", divergence="mse", average=a, confidence=beta)
+    model, _, objective = only("bilstm", filling)
+    memory: dict[int, list[torch.Tensor]] = {}
+    unsure = 0
     for turn, rows in enumerate(VISITS):
         with torch.no_grad():
             model.output.weight.mul_(1.3)
@@ -174,13 +179,17 @@ def test_temporal_ensembling_is_a_corrected_average_for_each_text(followed):
             earlier = memory.setdefault(row, [])
             if earlier:
                 weights = [a ** (len(earlier) - 1 - k) for k in range(len(earlier))]
-                mean = sum(w * torch.tensor(p) for w, p in zip(weights, earlier, strict=True)) / sum(weights)
-                assert torch.allclose(followed[-1][1][i], mean, atol=1e-6)
-                total, kept = total + (now[i] - mean).square().mean().item(), kept + 1
-            earlier.append(now[i].tolist())
-        assert logged["cons"].item() == pytest.approx(total / TEXTS, abs=1e-7)
+                mean = sum(w * p for w, p in zip(weights, earlier, strict=True)) / sum(weights)
+                assert close(followed[-1][1][i], mean)
+                if mean.max() >= beta:
+                    total, kept = total + (now[i] - mean).square().mean().item(), kept + 1
+                else:
+                    unsure += 1
+            earlier.append(now[i])
+        assert logged["cons"].item() == near(total / TEXTS)
         assert logged["kept_cons"].item() == pytest.approx(kept / TEXTS)
     assert not followed[-1][1].requires_grad
+    assert kept and bool(unsure) == bool(beta), "confident is the average, corrected: Z itself starts at 0"
 
 
 def test_an_option_of_the_target_acts_on_every_target_it_is_accepted_for(followed):
@@ -223,7 +232,7 @@ def test_vat_finds_its_direction_under_dropout_too(kind):
         found.append(real(*args, **options))
         return found[-1]
 
-    clean, texts = network(kind), step.unlabelled
+    clean, texts = network(kind).double(), step.unlabelled
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "virtual", record)
         for number in range(3):
@@ -261,10 +270,10 @@ def test_entropy_and_ramp():
     logged = objective.backward(model, step)
     p = logits_of(model, step.augmented).softmax(1)
     entropy = -(p * p.log()).sum(1).mean()
-    assert logged["entropy"].item() == pytest.approx(entropy.item(), rel=1e-5)
+    assert logged["entropy"].item() == near(entropy.item())
     ramp = math.exp(-5 * (1 - 0.2 / 0.5) ** 2)
     total = logged["sup"] + 3 * ramp * logged["cons"] + 0.4 * entropy
-    assert logged["loss"].item() == pytest.approx(total.item(), rel=1e-5)
+    assert logged["loss"].item() == near(total.item())
 
 
 # Resuming
