@@ -2,11 +2,13 @@
 
 import json
 import os
+import platform
 import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -176,6 +178,7 @@ def provenance(study: Study, item: Exhibit, content: Content, seconds: float) ->
         "train_seconds": round(sum({run.folder.name: run.result["seconds"] for run in content.runs}.values()), 1),
         "wall_seconds": round(seconds, 2),
         "numerics": numerics(profile.schedule.device),
+        "processor": processor(),
         "versions": {"paperkit": __version__} | code.versions(*LIBRARIES),
         "commit": code.commit(),
         "notebook": f"notebooks/{item.notebook}.ipynb",
@@ -184,6 +187,19 @@ def provenance(study: Study, item: Exhibit, content: Content, seconds: float) ->
         "quotes_texts": content.quotes,
         "text_columns": list(content.text_columns),
     }
+
+
+@cache
+def processor() -> str:
+    """The name of this machine's processor, empty where it is not told: another one rounds differently, and few steps, few
+    texts and few seeds make much of that."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
 
 
 def command(study: Study, target: str) -> str:

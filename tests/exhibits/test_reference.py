@@ -169,6 +169,29 @@ def test_what_a_comparison_says(build, ours, says, good):
     assert verify(study) == ([says], good)
 
 
+FILE = "b_table_4.csv: largest difference"
+
+
+@pytest.mark.parametrize(
+    ("ours", "says", "good"),
+    [
+        ("model,a\nA,0.95\n", f"elsewhere  {FILE} 0.0500; the reference is of another processor, Abacus", True),
+        ("model,a\nA,0.91\n", f"close      {FILE} 0.0100 (accepted: 0.02)", True),
+        ("model,a\nA,nan\n", f"different  {FILE} inf (accepted: 0.02)", False),
+        ("model,a\nA,0.95\nB,1\n", "different  b_table_4.csv: 2 rows, the reference has 1", False),
+    ],
+)  # fmt: skip
+def test_numbers_of_another_processor_are_told_and_are_no_disagreement(build, ours, says, good):
+    study, write = reference(build, "model,a\nA,0.9\n")
+    write(ours)
+    for folder, name in ((paths.figures() / study.name, "Abacus"), (study.folder, "Curta")):
+        record = folder / "b_table_4.provenance.json"
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"processor": name}))
+    assert verify(study) == ([says], good)
+    (study.folder / "b_table_4.provenance.json").write_text(json.dumps({"text_columns": [], "processor": "Abacus"}))
+    assert verify(study)[1] == (good and "0.01" in says), "on the same processor the tolerance decides"
+
+
 def test_what_is_unknowable_on_both_sides_agrees(build):
     study, write = reference(build, "model,a,b\nA,,inf\nB,0.5,\n")
     write("model,a,b\nA,,inf\nB,0.51,\n")
