@@ -121,7 +121,7 @@ CORPORA = (
 )
 KEYS = {
     "exhibit", "caption", "caption_zh", "note", "data", "corpora", "profile", "seeds", "runs", "train_seconds",
-    "wall_seconds", "numerics", "versions", "commit", "notebook", "command", "made", "quotes_texts", "text_columns",
+    "wall_seconds", "numerics", "processor", "versions", "commit", "notebook", "command", "made", "quotes_texts", "text_columns",
 }  # fmt: skip
 
 
