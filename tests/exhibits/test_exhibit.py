@@ -110,7 +110,7 @@ BOTH = (
 )  # fmt: skip
 TREE = (
     "a_fig_5", "x_siblings", "x_scope", "a_table_1", "x_noise_curve", "x_share_curve", "x_uda_family", "x_pool_size",
-    "x_branches", "x_ablations_a", "x_queue",
+    "x_branches", "x_ablations_a", "x_queue", "x_longer",
 )  # fmt: skip
 ALL_THREE = ("x_leakage", "x_notes", "claims", "x_claims")
 CORPORA = (
