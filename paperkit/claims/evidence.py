@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from paperkit.claims.reasons import NotRunError, NotTestableError
+from paperkit.exhibits.tables import points
 
 SHARES = ("accuracy", "f1_macro", "manual_accuracy", "tail_f1", "sibling_confusion")
 """Metrics whose differences are told in points."""
@@ -152,11 +153,6 @@ def _as_filed(values: pd.Series) -> np.ndarray:
 def signed(value: float, metric: str) -> str:
     """A difference of a metric, in points where the metric is a share."""
     return points(value) if metric in SHARES else f"{value:+.3f}".replace("-", "−")
-
-
-def points(value: float) -> str:
-    """A share or a difference of shares in points: ``"−1.2"``."""
-    return f"{100 * value:+.1f}".replace("-", "−")
 
 
 def p_value(p: float) -> str:

@@ -15,12 +15,12 @@ from paperkit.claims.evidence import (
     measure,
     on_corpus,
     per_model,
-    points,
     sample_of,
     signed,
 )
 from paperkit.claims.reasons import NotTestableError
 from paperkit.evaluate import statistics
+from paperkit.exhibits.tables import points
 
 BASES = ("Baseline", "UDA", "UDA+ESimCSE")
 ATTACKS = ("FGM", "PGD")

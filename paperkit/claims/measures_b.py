@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from paperkit.claims.evidence import Evidence, Sample, measure, p_value, points, sample_of
+from paperkit.claims.evidence import Evidence, Sample, measure, p_value, sample_of
 from paperkit.claims.reasons import NotTestableError
 from paperkit.evaluate import statistics
+from paperkit.exhibits.tables import points
 
 FINAL_B = "Bi-LSTM-Att-Focal"
 RIVALS_B = ("Bi-LSTM", "Bi-LSTM-Att")

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from paperkit.claims.evidence import points
 from paperkit.evaluate import statistics
 from paperkit.exhibits import compare, style
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_b import METRICS_ZH, NOTEBOOK, scores, summarise
 from paperkit.exhibits.style import label
+from paperkit.exhibits.tables import points
 from paperkit.study import Study
 
 KEYS = ["model", "labels"]

@@ -17,12 +17,11 @@ import numpy as np
 import pandas as pd
 
 from paperkit import paths
-from paperkit.claims.evidence import points
 from paperkit.evaluate import statistics
 from paperkit.evaluate.statistics import Interval
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.ledger import NOTEBOOK, Known
-from paperkit.exhibits.tables import text, with_interval
+from paperkit.exhibits.tables import points, text, with_interval
 from paperkit.papers import SVM, SVM_CUT
 from paperkit.study import Study
 

@@ -12,6 +12,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\n")
 _NUMBER = re.compile(r"[+-][0-9]+(\.[0-9]+)?(e-?[0-9]+)?")  # a label such as -1
 
 
+def points(value: float) -> str:
+    """A share or a difference of shares in points: ``"−1.2"``."""
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
 def to_csv(table: pd.DataFrame) -> str:
     """CSV with ten significant digits; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
     buffer = io.StringIO()
