@@ -3,16 +3,18 @@
 import json
 import statistics
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from paperkit.runs import KIND, RunSpec, cores
 from paperkit.study import Study
 from paperkit.text.tokens import TokenOptions
+from paperkit.training.loop import total_steps
 
 SPEED = {"bilstm": 25_000, "encoder": 8_000}
 """Words of a Bi-LSTM with vectors 100 wide, and tokens of ``mini``, that one thread trains on in a second, where the store
 holds no run to measure it by."""
 BYTES_PER_RUN = 8_000_000
+TERMS = ("consistency", "contrast", "adversarial")
 SVM_SECONDS = 1.2e-5
 """Per text, class and value of C."""
 
@@ -50,8 +52,12 @@ def _seconds(spec: RunSpec, speed: dict[str, float]) -> float:
         per_token = 1.4 if corpus.language == "zh" else 3.9
         units = (texts / per_token).clip(upper=spec.text.max_length).sum() * spec.method.labelled
     else:
-        units = texts.clip(upper=2 * spec.text.max_length).sum() / 2.5 * _width(asdict(spec.text))
-    return float(units) * spec.schedule.epochs * spec.method.cost / speed[spec.method.classifier]
+        units = (
+            texts.clip(upper=2 * spec.text.max_length).sum() / 2.5 * _width(asdict(spec.text)) * spec.method.labelled
+        )
+    rows = round(len(texts) * spec.method.labelled)
+    longer = total_steps(rows, spec.schedule) / total_steps(rows, replace(spec.schedule, min_steps=0))
+    return float(units) * spec.schedule.epochs * longer * spec.method.cost / speed[spec.method.classifier]
 
 
 def _width(text: dict) -> float:
@@ -60,7 +66,10 @@ def _width(text: dict) -> float:
 
 
 def _experience(study: Study) -> tuple[dict[str, float], float, int]:
-    """Words or tokens per second and bytes per run of the networks in the store, and how many were looked at."""
+    """Words or tokens per second and bytes per run of the networks in the store, and how many were looked at.
+
+    Speed is that of supervised runs: what a run with more terms takes beside one, :attr:`Method.cost` says.
+    """
     speeds: dict[str, list[float]] = {}
     sizes = []
     folder = study.store.root / KIND
@@ -72,8 +81,10 @@ def _experience(study: Study) -> tuple[dict[str, float], float, int]:
             continue
         if result["history"]:
             identity = manifest["identity"]
+            sizes.append(sum(manifest["files"].values()))
+            if any(identity["method"][term] for term in TERMS) or identity["schedule"]["min_steps"]:
+                continue
             words = result["train_words"] * len(result["history"]) * _width(identity["text"])
             speeds.setdefault(identity["method"]["classifier"], []).append(words / max(result["seconds"], 0.1))
-            sizes.append(sum(manifest["files"].values()))
     measured = {kind: statistics.median(values) for kind, values in speeds.items()}
     return SPEED | measured, statistics.mean(sizes) if sizes else BYTES_PER_RUN, len(sizes)
