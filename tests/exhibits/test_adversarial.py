@@ -296,16 +296,24 @@ def test_every_variant_is_compared_with_its_plain_member_and_with_baseline(made)
     table = contents["x_ablations_a"].body.set_index("model")
     assert list(table.index) == [model for _, model in study.variant_specs()]
     score = {}
+
+    def accuracy(specs, split):
+        scored = (run.on(None, split) for run in study.get(specs))
+        return np.mean([(labels == logits.argmax(1)).mean() for _, labels, logits in scored])
+
     for (_, model), specs in study.variant_specs().items():
-        _, labels, logits = study.get(specs)[0].on(None)
-        score[model] = (labels == logits.argmax(1)).mean()
+        assert len(specs) == 2
+        score[model] = accuracy(specs, "test")
         assert table.accuracy_mean[model] == pytest.approx(score[model])
+        assert table.dev_accuracy_mean[model] == pytest.approx(accuracy(specs, "dev"))
     for model, line in table.iterrows():
         if model != "Baseline":
             assert line.accuracy_beyond_baseline == pytest.approx(score[model] - score["Baseline"])
         plain = model in ("Baseline", *study.variants)
         assert np.isnan(line.accuracy_difference) == plain
         assert plain or line.accuracy_difference == pytest.approx(score[model] - score[line.family])
+    best = table.groupby("family", sort=False).dev_accuracy_mean.idxmax()
+    assert f"prefers {', '.join(best[1:])}." in contents["x_ablations_a"].note
     relatives = study.relative_specs()
     for model in ("UDA, cross-entropy", "UDA, no TSA"):
         once, again = (study.get(specs)[0].folder for specs in (relatives[model], study.variant_specs()["UDA", model]))
