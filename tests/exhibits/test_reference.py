@@ -170,12 +170,20 @@ def test_what_a_comparison_says(build, ours, says, good):
 
 
 FILE = "b_table_4.csv: largest difference"
+ABACUS = "the reference is of another processor, Abacus"
+
+
+def computed_on(study: Study, theirs: str, ours: str) -> None:
+    """Name the processors of the reference and of the build."""
+    for folder, name in ((paths.figures() / study.name, theirs), (study.folder, ours)):
+        record = folder / "b_table_4.provenance.json"
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"processor": name}))
 
 
 @pytest.mark.parametrize(
     ("ours", "says", "good"),
     [
-        ("model,a\nA,0.95\n", f"elsewhere  {FILE} 0.0500; the reference is of another processor, Abacus", True),
+        ("model,a\nA,0.95\n", f"elsewhere  {FILE} 0.0500, 0 of 0 intervals lie apart; {ABACUS}", True),
         ("model,a\nA,0.91\n", f"close      {FILE} 0.0100 (accepted: 0.02)", True),
         ("model,a\nA,nan\n", f"different  {FILE} inf (accepted: 0.02)", False),
         ("model,a\nA,0.95\nB,1\n", "different  b_table_4.csv: 2 rows, the reference has 1", False),
@@ -184,12 +192,28 @@ FILE = "b_table_4.csv: largest difference"
 def test_numbers_of_another_processor_are_told_and_are_no_disagreement(build, ours, says, good):
     study, write = reference(build, "model,a\nA,0.9\n")
     write(ours)
-    for folder, name in ((paths.figures() / study.name, "Abacus"), (study.folder, "Curta")):
-        record = folder / "b_table_4.provenance.json"
-        record.write_text(json.dumps(json.loads(record.read_text()) | {"processor": name}))
+    computed_on(study, theirs="Abacus", ours="Curta")
     assert verify(study) == ([says], good)
     (study.folder / "b_table_4.provenance.json").write_text(json.dumps({"text_columns": [], "processor": "Abacus"}))
     assert verify(study)[1] == (good and "0.01" in says), "on the same processor the tolerance decides"
+
+
+@pytest.mark.parametrize(
+    ("ours", "apart", "says"),
+    [
+        (["0.9,0.7,0.95"], 0, "elsewhere"),  # they touch
+        (["0.9,0.71,0.95"], 1, "elsewhere"),  # 1 of 20 is accepted
+        (["0.9,0.71,0.95", "0.4,0.3,0.49"], 2, "different"),
+    ],
+)
+def test_intervals_beside_the_reference_are_a_disagreement_on_any_processor(build, ours, apart, says):
+    head, same, single = "a_mean,a_low,a_high\n", "0.6,0.5,0.7", "0.6,,"
+    study, write = reference(build, head + "\n".join([same] * 20 + [single]) + "\n")
+    write(head + "\n".join([*ours, *[same] * (20 - len(ours)), "0.9,,"]) + "\n")
+    computed_on(study, theirs="Abacus", ours="Curta")
+    (line,), good = verify(study)
+    assert f"{apart} of 20 intervals lie apart; {ABACUS}" in line
+    assert line.startswith(says) and good == (says == "elsewhere")
 
 
 def test_what_is_unknowable_on_both_sides_agrees(build):
