@@ -12,7 +12,7 @@ from paperkit.corpora.corpus import UNLABELLED
 from paperkit.evaluate import statistics
 from paperkit.exhibits import compare, sentence, style
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_b import METRICS, NOTEBOOK, protocol, scores, summarise
+from paperkit.exhibits.paper_b import METRICS, NOTEBOOK, per_run, protocol, summarise
 from paperkit.exhibits.style import label
 from paperkit.losses import focal
 from paperkit.study import Study
@@ -61,24 +61,15 @@ def attention(study: Study) -> Content:
 
 @exhibit("x_b_ablations", NOTEBOOK, "What each part of the method does, on the same platform.", "消融实验(同一平台)")
 def ablations(study: Study) -> Content:
-    platform = study.corpus.platforms[0]
-    every = study.ablation_specs()
-    study.get([spec for specs in every.values() for spec in specs])
-    rows, used = [], []
-    for name, specs in every.items():
-        for run in study.get(specs):
-            used.append(run)
-            rows.append({"data": study.name, "corpus": study.corpus.name, "train_on": platform, "test_on": platform,
-                         "model": name, "seed": run.spec.seed, "n_train": run.result["n_train"],
-                         **scores(study, run, platform)})  # fmt: skip
-    rows = pd.DataFrame(rows)
+    groups = {(name,): specs for name, specs in study.ablation_specs().items()}
+    rows, used = per_run(study, groups, ["model"])
     table = summarise(rows, ["model"])
     # under-sampling draws anew with each seed, and of some texts cleaning leaves nothing
     table.insert(1, "n_train", rows.groupby("model", sort=False).n_train.max().to_numpy())
     base, *others = table.model
     table = compare.add_differences(table, rows, ["model"], {(name,): (base,) for name in others}, COMPARED)
     shown = compare.readable_differences(table, ["model", "n_train"], METRICS, COMPARED)
-    note = (f"Bi-LSTM-Att-Focal trained and tested on {platform}, one thing changed per row; Δ is paired over seeds "
+    note = (f"Bi-LSTM-Att-Focal trained and tested on {rows.test_on[0]}, one thing changed per row; Δ is paired over seeds "
             "against the first row. The test texts are the same in every row and hold no non-core review.")  # fmt: skip
     return Content(table, used, shown, rows, note=note)
 
@@ -141,17 +132,8 @@ def confident_errors(study: Study) -> Content:
 @exhibit("x_b_focal_surface", NOTEBOOK, "Accuracy and specificity over γ and α, on the same platform.",
          "准确率与特异度随 γ、α 的变化(同一平台)")  # fmt: skip
 def focal_surface(study: Study) -> Content:
-    platform = study.corpus.platforms[0]
-    every = study.surface_specs()
-    study.get([spec for specs in every.values() for spec in specs])
-    rows, used = [], []
-    for (gamma, alpha), specs in every.items():
-        for run in study.get(specs):
-            used.append(run)
-            rows.append({"data": study.name, "corpus": study.corpus.name, "train_on": platform, "test_on": platform,
-                         "model": run.spec.method.name, "gamma": gamma, "alpha": weight_name(alpha), "seed": run.spec.seed,
-                         "n_test": len(run.on(platform)[0]), **scores(study, run, platform)})  # fmt: skip
-    rows = pd.DataFrame(rows)
+    groups = {(gamma, weight_name(alpha)): specs for (gamma, alpha), specs in study.surface_specs().items()}
+    rows, used = per_run(study, groups, ["gamma", "alpha"])
     table = summarise(rows, ["gamma", "alpha"])
     gammas, alphas = list(dict.fromkeys(table.gamma)), list(dict.fromkeys(table.alpha))
     panels = {"accuracy": ("accuracy", "准确率"), "specificity": ("specificity", "特异度")}
@@ -182,7 +164,7 @@ def focal_surface(study: Study) -> Content:
     axes[0].set_ylabel("γ")
     frame = " Framed: Bi-LSTM-Att-Focal as in the tables." if framed else ""
     left_out = "" if study.corpus.n_classes == 2 else " A number as α weighs one of two classes; these data have more."
-    note = (f"Trained and tested on {platform}: {rows.n_test.max()} texts. Mean over seeds. "
+    note = (f"Trained and tested on {rows.test_on[0]}: {rows.n_test.max():,} texts. Mean over seeds. "
             f"{compare.drawn(table, '±, half of the')} γ = 0 without α is cross-entropy, Bi-LSTM-Att; a number as α is the weight "
             f"of class 1.{frame}{left_out} Each panel has its own colours: they compare cells, not panels.")  # fmt: skip
     return Content(figure, used, per_seed=rows, numbers=table, note=note)

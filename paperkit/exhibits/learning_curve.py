@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from paperkit.evaluate import statistics
 from paperkit.exhibits import compare, style
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_b import METRICS_ZH, NOTEBOOK, scores, summarise
+from paperkit.exhibits.paper_b import METRICS_ZH, NOTEBOOK, per_run, summarise
 from paperkit.exhibits.style import label
 from paperkit.exhibits.tables import points
 from paperkit.study import Study
@@ -21,16 +21,7 @@ SHOWN = ("accuracy", "specificity")
 @exhibit("x_b_learning_curve", NOTEBOOK, "Accuracy and specificity over the share of the labels, on the same platform.",
          "准确率与特异度随标注比例的变化(同一平台)")  # fmt: skip
 def learning_curve(study: Study) -> Content:
-    platform, every = study.corpus.platforms[0], study.learning_specs()
-    study.get([spec for specs in every.values() for spec in specs])
-    rows, used = [], []
-    for (model, share), specs in every.items():
-        for run in study.get(specs):
-            used.append(run)
-            rows.append({"data": study.name, "corpus": study.corpus.name, "train_on": platform, "test_on": platform,
-                         "model": model, "labels": share, "seed": run.spec.seed, "n_train": run.result["n_train"],
-                         "n_test": len(run.on(platform)[0]), **scores(study, run, platform)})  # fmt: skip
-    rows = pd.DataFrame(rows)
+    rows, used = per_run(study, study.learning_specs(), KEYS)
     table = summarise(rows, KEYS, SHOWN)
     table.insert(3, "n_train", rows.groupby(KEYS, sort=False).n_train.max().to_numpy())
     models = list(dict.fromkeys(table.model))
@@ -49,7 +40,7 @@ def learning_curve(study: Study) -> Content:
         axis.set(xlabel=label("labelled training texts", "有标注训练文本数"), ylabel=label(metric, METRICS_ZH[metric]))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(models))
     note = (
-        f"Trained and tested on {platform}: {rows.n_test.max():,} test texts. "
+        f"Trained and tested on {rows.test_on[0]}: {rows.n_test.max():,} test texts. "
         f"{compare.drawn(table, cut=', cut at 0 and 1')} The vertical axes differ and need not start at 0. Smaller shares "
         "are parts of larger ones of the same seed. With few labels an epoch goes through them several times, so that all "
         "take as many steps; word vectors are those of all training texts, which need no label. "

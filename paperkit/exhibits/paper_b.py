@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -18,7 +18,7 @@ from paperkit.exhibits.data import platform_key, platform_label
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.style import label
 from paperkit.exhibits.tables import with_interval
-from paperkit.runs import Run
+from paperkit.runs import Run, RunSpec
 from paperkit.study import Study
 from paperkit.text.vectors import neighbours
 
@@ -57,6 +57,24 @@ def per_seed(study: Study, pairs: Sequence[tuple[str, str]]) -> tuple[pd.DataFra
                 seed = run.spec.seed if method.seeded else ""
                 rows.append({**place, "model": method.name, "seed": seed, "n_test": n_test,
                              **scores(study, run, test_on)})  # fmt: skip
+    return pd.DataFrame(rows), used
+
+
+def per_run(
+    study: Study, groups: Mapping[tuple, Sequence[RunSpec]], keys: Sequence[str]
+) -> tuple[pd.DataFrame, list[Run]]:
+    """One row per run that is trained and tested on the largest platform, and the runs; missing ones are trained. ``keys`` name
+    the parts of each key of ``groups``."""
+    platform = study.corpus.platforms[0]
+    place = {"data": study.name, "corpus": study.corpus.name, "train_on": platform, "test_on": platform}
+    study.get([spec for specs in groups.values() for spec in specs])
+    rows, used = [], []
+    for parts, specs in groups.items():
+        for run in study.get(specs):
+            used.append(run)
+            known = {"model": run.spec.method.name} | dict(zip(keys, parts, strict=True))
+            rows.append({**place, **known, "seed": run.spec.seed, "n_train": run.result["n_train"],
+                         "n_test": len(run.on(platform)[0]), **scores(study, run, platform)})  # fmt: skip
     return pd.DataFrame(rows), used
 
 
