@@ -114,6 +114,13 @@ def ledger(evidence: Evidence, entries: Sequence[Claim] | None = None) -> list[F
     ]
 
 
+def questions(findings: Sequence[Finding]) -> tuple[int, int]:
+    """Over how many questions :func:`ledger` corrected, and how many it would ask if all of them were run."""
+    asked = {_test(f): f for f in findings if f.claim.family == "ledger"}
+    tested = [f for f in asked.values() if f.n >= MIN_SEEDS and (f.same or not math.isnan(f.p))]
+    return len(tested), len(asked)
+
+
 def _test(finding: Finding) -> str:
     """What is asked of which numbers, whatever the paper makes of the answer and whatever is said beside it."""
     numbers = {name: value for name, value in finding.claim.measurement.items() if name not in REMARKS}

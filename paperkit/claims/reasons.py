@@ -19,12 +19,12 @@ TEXTS = {
         "区间不含阈值，但对 {tests} 项检验做 Holm 校正后不显著（p = {p:.3f}）",
     ),
     "seeds needed": (
-        "with this spread about {needed:.0f} seeds would decide it",
-        "按此离散程度约 {needed:.0f} 个种子可以定论",
+        "if the true value is the one measured, about {needed:.0f} seeds would decide it with 80 % power",
+        "若真值等于实测值，约 {needed:.0f} 个种子有 80% 的把握定论",
     ),
     "too many needed": (
-        "with this spread more than {most:,} seeds would be needed to decide it",
-        "按此离散程度需要 {most:,} 个以上的种子才能定论",
+        "if the true value is the one measured, more than {most:,} seeds would be needed to decide it",
+        "若真值等于实测值，需要 {most:,} 个以上的种子才能定论",
     ),
     "same so far": (
         "all of them give the same value; {least} seeds that do so would decide it",

@@ -74,10 +74,26 @@ def outcome(finding: Finding) -> str:
 
 def readable(findings: Sequence[Finding]) -> pd.DataFrame:
     """The ledger as people read it."""
-    rows = [{"id": f.claim.id, "claim": sentence(f.claim), "论断": sentence(f.claim, "zh"), "measured": measured(f),
-             "rule": f"{f.claim.rule} {threshold(f.claim)}", "n": str(f.n), "verdict": f"{outcome(f)} {OUTCOMES_ZH[outcome(f)]}",
+    rows = [{"id": f.claim.id, "claim": sentence(f.claim), "论断": sentence(f.claim, "zh"), "corpus": f.corpus,
+             "measured": measured(f), "rule": f"{f.claim.rule} {threshold(f.claim)}", "n": str(f.n), "verdict": _verdict(f),
              "reason": f.reason} for f in findings]  # fmt: skip
-    return pd.DataFrame(rows, columns=["id", "claim", "论断", "measured", "rule", "n", "verdict", "reason"])
+    return pd.DataFrame(rows, columns=["id", "claim", "论断", "corpus", "measured", "rule", "n", "verdict", "reason"])
+
+
+def _verdict(finding: Finding) -> str:
+    """The outcome in both languages, and what it alone would hide."""
+    en, zh = outcome(finding), OUTCOMES_ZH[outcome(finding)]
+    return f"{en}{_remark([finding], zh=False)} {zh}{_remark([finding], zh=True)}"
+
+
+def overview(findings: Sequence[Finding]) -> pd.DataFrame:
+    """What became of every claim as a whole: one row each, its statements counted by outcome."""
+    rows = []
+    for name, members in by_group(findings).items():
+        parts = {said: n for said, n in counts(members).items() if n}
+        rows.append({"id": name, "claim": title(name), "论断": title(name, "zh"), "verdict": " ".join(STATES_SAID[state(members)]),
+                     "statements": ", ".join(f"{n} {said}" for said, n in parts.items())})  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, int]:

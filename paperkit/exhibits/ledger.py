@@ -14,19 +14,26 @@ from matplotlib.lines import Line2D
 
 from paperkit.claims import Finding, claims
 from paperkit.claims.evidence import Evidence
-from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, MIN_SEEDS, SUPPORTED, ledger, per_seed, table
-from paperkit.claims.words import UNITS, VERDICTS_ZH, readable
+from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, MIN_SEEDS, SUPPORTED, ledger, per_seed, questions, table
+from paperkit.claims.words import UNITS, VERDICTS_ZH, overview, readable
 from paperkit.exhibits import style
 from paperkit.exhibits.exhibit import REGISTRY, Content, exhibit, find, show, write
 from paperkit.exhibits.style import label
 from paperkit.study import Study
 
 NOTEBOOK = "07_claims"
-EXHIBITS = ("claims", "x_claims")
-LOOKS = {SUPPORTED: (style.GREEN, "o"), CONTRADICTED: (style.RED, "X"), INCONCLUSIVE: (style.GREY, "D")}
+EXHIBITS = ("claims", "x_claims", "x_verdicts")
+AGAINST = "holds, against the paper's model"
+LOOKS = {SUPPORTED: (style.GREEN, "o"), AGAINST: (style.ORANGE, "s"), CONTRADICTED: (style.RED, "X"),
+         INCONCLUSIVE: (style.GREY, "D")}  # fmt: skip
+LOOKS_ZH = VERDICTS_ZH | {AGAINST: "成立，但不利于论文的模型"}
 NOTE = ("Intervals are 95 % t intervals over seeds, paired where the seeds are. A verdict needs at least {n} seeds, an interval "
-        "wholly on one side of the threshold, and a p value that holds after Holm's correction across the ledger; where all seeds "
-        "give the same value, that value decides.")  # fmt: skip
+        "wholly on one side of the threshold, and a p value that holds after Holm's correction; where all seeds give the same "
+        "value, that value decides. The correction is over {tested} questions, those measured here with seeds enough, of the "
+        "{asked} of the whole ledger. {settings}")  # fmt: skip
+SETTINGS = ("A verdict holds for these data and settings: a level or a gain that is contradicted here may be reached in others. "
+            "Reuters and business data are the paper's names; the corpus is what stands for them here. Paper A's models have "
+            "{labelled} of the labels, texts of {length} tokens and the encoder {encoder}.")  # fmt: skip
 
 
 def evidence(study: Study) -> Evidence:
@@ -60,9 +67,26 @@ def forest(study: Study) -> Content:
     return as_picture(ledger(evidence(study)), study)
 
 
+@exhibit("x_verdicts", NOTEBOOK, "What became of each claim as a whole.", "各项论断的总体结果")
+def verdicts(study: Study) -> Content:
+    return as_overview(ledger(evidence(study)), study)
+
+
 def as_table(findings: Sequence[Finding], study: Study) -> Content:
     return Content(table(findings, study.name), display=readable(findings), per_seed=per_seed(findings, study.name),
-                   note=NOTE.format(n=MIN_SEEDS), corpora=_corpora(study.folder))  # fmt: skip
+                   note=_note(findings, study), corpora=_corpora(study.folder))  # fmt: skip
+
+
+def as_overview(findings: Sequence[Finding], study: Study) -> Content:
+    return Content(overview(findings), note=_note(findings, study), corpora=_corpora(study.folder))
+
+
+def _note(findings: Sequence[Finding], study: Study) -> str:
+    profile = study.profile
+    encoder = " and ".join(dict.fromkeys((profile.backbone_en, profile.backbone_zh)))
+    settings = SETTINGS.format(labelled=f"{profile.labelled:.0%}", length=profile.tokens.max_length, encoder=encoder)
+    tested, asked = questions(findings)
+    return NOTE.format(n=MIN_SEEDS, tested=tested, asked=asked, settings=settings)
 
 
 def as_picture(findings: Sequence[Finding], study: Study) -> Content:
@@ -83,7 +107,7 @@ def redraw(study: Study, folder: Path) -> list[Path]:
     placed = _Placed(study, folder)
     findings = ledger(Evidence(folder, tuple(REGISTRY)))
     written = []
-    for name, make in (("claims", as_table), ("x_claims", as_picture)):
+    for name, make in zip(EXHIBITS, (as_table, as_picture, as_overview), strict=True):
         started = time.perf_counter()
         style.apply()
         content = make(findings, placed)
@@ -155,7 +179,7 @@ def _draw(findings: Sequence[Finding]) -> Figure:
         scale = 100 if unit == "points" else 1
         for y, f in enumerate(members):
             value, low, high = (scale * v for v in _towards(f))
-            color, marker = LOOKS[f.verdict]
+            color, marker = LOOKS[AGAINST if f.remark else f.verdict]
             face = color if f.n >= MIN_SEEDS else "white"
             axis.plot([low, high], [y, y], color=color, lw=1.2)
             axis.plot([value], [y], marker, color=color, mfc=face, ms=4)
@@ -169,7 +193,7 @@ def _draw(findings: Sequence[Finding]) -> Figure:
         name = UNITS[unit] if UNITS[unit][0] else (unit, {"loss": "损失"}[unit])
         axis.set_xlabel(label(f"paper {paper}: distance from the threshold, {name[0]}; right of 0 is what the paper claims →",
                               f"论文 {paper}：与阈值的距离，{name[1]}；0 右侧为论文所称", "\n"), fontsize=7)  # fmt: skip
-    handles = [Line2D([], [], color=color, marker=marker, lw=1.2, ms=4, label=label(verdict, VERDICTS_ZH[verdict], " "))
-               for verdict, (color, marker) in LOOKS.items()]  # fmt: skip
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    handles = [Line2D([], [], color=color, marker=marker, lw=1.2, ms=4, label=label(look, LOOKS_ZH[look], " "))
+               for look, (color, marker) in LOOKS.items()]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure

@@ -26,7 +26,8 @@ APART = 0.05
 samples of some seeds each, less than one in a hundred 95 % intervals do."""
 MEASURED_TIMES = ("seconds", "seconds_mean")
 """Columns of what every machine has its own numbers of."""
-FOLLOWS = {"claims.csv": ("verdict", "reason"), "claims_runs.csv": (), "x_claims.csv": ("verdict",)}
+FOLLOWS = {"claims.csv": ("verdict", "reason"), "claims_runs.csv": (), "x_claims.csv": ("verdict",),
+           "x_verdicts.csv": ("verdict", "statements")}  # fmt: skip
 """Files of the ledger with the columns that follow from the numbers; where these agree within the tolerance, a verdict at
 the border may still turn. A build may measure claims that the reference could not."""
 

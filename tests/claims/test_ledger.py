@@ -14,7 +14,17 @@ from scipy import stats
 from paperkit import paths
 from paperkit.__main__ import main
 from paperkit.claims import Claim, Evidence, check, claims, ledger
-from paperkit.claims.ledger import COLUMNS, INCONCLUSIVE, MIN_SEEDS, NOT_TESTABLE, VERDICTS, _test, per_seed, table
+from paperkit.claims.ledger import (
+    COLUMNS,
+    INCONCLUSIVE,
+    MIN_SEEDS,
+    NOT_TESTABLE,
+    VERDICTS,
+    _test,
+    per_seed,
+    questions,
+    table,
+)
 
 COMMITTED = [paths.ROOT / "figures" / data for data in ("embedded", "public")]
 RULES = ("more than", "less than", "at least", "at most", "differs from")
@@ -104,6 +114,7 @@ def test_holms_correction_is_over_what_can_be_decided_and_asks_each_question_onc
     few, same = [entry(n) for n in range(2, 9)], [entry(1), entry(1, "at least"), entry(1, "less than")]
     found = ledger(Evidence(tmp_path), [*few, *same])
     assert [f.p_holm for f in found[7:]] == [alone.p] * 3 and all(math.isnan(f.p_holm) for f in found[:7])
+    assert questions(found) == (1, 8)
     assert [f.verdict for f in found[7:]] == ["supported", "supported", "contradicted"]
 
 

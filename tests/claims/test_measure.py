@@ -195,7 +195,10 @@ def test_effects_of_both_signs_say_how_many_seeds_would_decide(tmp_path, effects
                                                           ("Baseline+PGD", effects[1])) for s in SEEDS]  # fmt: skip
     write(tmp_path, "a_table_3_runs", rows)
     (found,) = ledger(Evidence(tmp_path), [claim for claim in claims() if claim.id == "A4a"])
-    assert found.verdict == "inconclusive" and f"about {found.needed} seeds would decide it" in found.reason
+    assert (
+        found.verdict == "inconclusive"
+        and f"about {found.needed} seeds would decide it with 80 % power" in found.reason
+    )
     draw = np.random.default_rng(0).normal(size=(4000, found.needed)) * noise.std(ddof=1)
     shares = []
     for effect in (abs(effects[i]) for i in decide):

@@ -73,6 +73,21 @@ def test_what_was_not_run_is_counted_and_listed_apart_from_what_these_data_canno
     ]
 
 
+def test_the_ledger_names_the_corpus_and_says_which_way_a_difference_goes():
+    (line,) = words.readable([finding("B4a", SUPPORTED, remark=WORSE)]).to_dict("records")
+    assert line["corpus"] == "reviews"
+    assert line["verdict"] == f"supported (but {WORSE.en}) 得到支持（但{WORSE.zh}）"
+
+
+def test_the_overview_counts_the_statements_of_every_claim():
+    found = [finding("B4a", SUPPORTED), finding("B4b", CONTRADICTED), finding("B4c", CONTRADICTED), unrun("B6a")]
+    mixed, open_ = words.overview(found).to_dict("records")
+    assert mixed["id"] == "B4" and mixed["claim"] == words.title("B4") and mixed["论断"] == words.title("B4", "zh")
+    assert mixed["verdict"] == "Some parts hold and some do not 部分成立、部分不成立"
+    assert mixed["statements"] == "1 supported, 2 contradicted"
+    assert open_["verdict"] == "Not run yet 尚未运行" and open_["statements"] == "1 not run yet"
+
+
 def test_the_letter_says_in_one_line_what_was_not_run():
     found = [finding("B4a", SUPPORTED), unrun("B4b"), unrun("B4c")]
     (_, _, english, _), (_, _, chinese, _) = (words.letter(found, language)[0] for language in ("en", "zh"))

@@ -112,7 +112,7 @@ TREE = (
     "a_fig_5", "x_siblings", "x_scope", "a_table_1", "x_noise_curve", "x_share_curve", "x_uda_family", "x_pool_size",
     "x_branches", "x_ablations_a", "x_queue", "x_longer",
 )  # fmt: skip
-ALL_THREE = ("x_leakage", "x_notes", "claims", "x_claims")
+ALL_THREE = ("x_leakage", "x_notes", "claims", "x_claims", "x_verdicts")
 CORPORA = (
     {name: LARGE for name in BOTH}
     | {name: {"tickets"} for name in TREE}
