@@ -41,3 +41,10 @@ def test_tables_are_whole():
     """A bar within a cell would split it."""
     rows = [line for line in TEXTS["docs/deviations.md"].splitlines() if line.startswith("|")]
     assert len(rows) > 60 and {line.count("|") for line in rows} == {5}
+
+
+def test_chinese_prose_has_full_width_punctuation():
+    text = (paths.ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+    prose = re.sub(r"`[^`\n]*`|\]\([^)\n]*\)|<!--.*?-->|^\|.*$|^ {4}.*$|!\[", "", text, flags=re.MULTILINE)
+    chinese = "[\u4e00-\u9fff“”]"
+    assert re.findall(rf".*(?:{chinese}[,;:?!()]|[,;:?!()]{chinese}).*", prose) == []
