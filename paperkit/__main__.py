@@ -117,15 +117,16 @@ def _execute(options, wanted: dict[str, Path]) -> bool:
     study = _study(options)
     given = {"data": study.source.name if study.kind == "table" else study.data, "profile": study.profile_name}
     given |= {name: getattr(study, name) for name in ("text", "label", "split", "platform", "overrides", "workers")}
-    inputs = {"corpus": study.corpus.checksum, "profile": json.dumps(asdict(study.profile), sort_keys=True),
-              "code": _code(), "files": _files(), "folder": str(study.folder)}  # fmt: skip
+    sources = (study.source, *study.large, *study.further, *study.encoder_sources)
+    inputs = {"corpora": sorted({source.load().checksum for source in sources}), "code": _code(), "files": _files(),
+              "profile": json.dumps(asdict(study.profile), sort_keys=True), "folder": str(study.folder)}  # fmt: skip
     workers = min(study.workers or runs.cores(), AT_ONCE)
     ledger = {name for name in wanted if name.endswith("_claims")}  # which reads what the others write
     for names in (wanted.keys() - ledger, ledger):
         stale = []
         for name in sorted(names):
             parameters = notebooks.check_parameters(wanted[name], given)
-            read = inputs | ({"aims": _aims()} if name in ledger else {})
+            read = inputs | ({"aims": _aims(study.name)} if name in ledger else {})
             key = notebooks.key(wanted[name], {**parameters, "workers": None}, read)
             output = study.folder / wanted[name].name
             if notebooks.made_under(output, key):
@@ -156,7 +157,7 @@ def _code() -> str:
 
 
 def _files() -> str:
-    """What notebooks rest on beside the code and paper B's corpus: word lists, lexicons, manifest, the shipped encoder."""
+    """What notebooks rest on beside the code and the corpora: word lists, lexicons, manifest, the shipped encoder."""
     from paperkit.models.backbones import MINI
 
     found = [sorted(paths.DATA.glob(pattern)) for pattern in ("*/*.txt", "*/*.yaml", "manifest.toml")]
@@ -164,10 +165,10 @@ def _files() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for files in found for file in files)).hexdigest()
 
 
-def _aims() -> str:
-    """What the ledger rests on beside the build: claims, goals, and what stands in docs/."""
+def _aims(data: str) -> str:
+    """What the ledger rests on beside the build: claims, goals, what stands in docs/ and in the committed reference."""
     found = [paths.ROOT / "paperkit" / name for name in ("claims.yml", "limits.toml")]
-    found += sorted((paths.ROOT / "docs").glob("*.csv"))
+    found += [*sorted((paths.ROOT / "docs").glob("*.csv")), *sorted((paths.figures() / data).glob("*.csv"))]
     return hashlib.sha256(b"".join(file.read_bytes() for file in found)).hexdigest()
 
 
@@ -198,7 +199,7 @@ def _verify(options) -> int:
 def _claims(options) -> int:
     """The ledger of the build, or else of the committed reference; 1 if the latter does not follow from its own numbers."""
     from paperkit.claims import Evidence, check, ledger, words
-    from paperkit.exhibits.exhibit import REGISTRY, find
+    from paperkit.exhibits.exhibit import REGISTRY, check_same_table, find
 
     study = _study(options)
     find("claims")
@@ -207,6 +208,8 @@ def _claims(options) -> int:
     built = any(file.name in read for file in study.folder.glob("*.csv"))
     if not built and not (reference / "claims.csv").exists():
         raise InputError(f"nothing is built in {study.folder}, and {reference} holds no claims; run make paper first")
+    if built:
+        check_same_table(study)
     folder = study.folder if built else reference
     print(f"Numbers of {os.path.relpath(folder)}/\n")
     findings = ledger(Evidence(folder, tuple(REGISTRY)))

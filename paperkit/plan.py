@@ -55,7 +55,7 @@ def _seconds(spec: RunSpec, speed: dict[str, float]) -> float:
         units = (
             texts.clip(upper=2 * spec.text.max_length).sum() / 2.5 * _width(asdict(spec.text)) * spec.method.labelled
         )
-    rows = round(len(texts) * spec.method.labelled)
+    rows = max(corpus.n_classes, round(len(texts) * spec.method.labelled))  # one of each class is kept
     longer = total_steps(rows, spec.schedule) / total_steps(rows, replace(spec.schedule, min_steps=0))
     return float(units) * spec.schedule.epochs * longer * spec.method.cost / speed[spec.method.classifier]
 

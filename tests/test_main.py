@@ -5,15 +5,19 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 import paperkit.__main__ as cli
-from paperkit import paths
+from paperkit import paths, report, runs
 from paperkit.__main__ import main
+from paperkit.errors import InputError
+from paperkit.exhibits.exhibit import show
 from paperkit.notebooks import KERNEL, NotebookError
+from paperkit.study import Study
 from tests.small import SETTINGS, reviews, tickets, write_csv
 
 TINY = [f"{name}={value}" for name, value in (SETTINGS | {"seeds": 1, "ablation_seeds": 1, "reviews": 80}).items()]
@@ -219,12 +223,36 @@ def test_the_ledger_runs_again_when_an_aim_or_a_measurement_beside_the_build_has
     ):
         (tmp_path / kept).parent.mkdir(exist_ok=True)
         shutil.copy(paths.ROOT / kept, tmp_path / kept)
-    before = cli._aims()
+    before = cli._aims("mine")
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    assert cli._aims() == before
+    assert cli._aims("mine") == before
     with (tmp_path / name).open("a", encoding="utf-8") as file:
         file.write("#\n")
-    assert cli._aims() != before
+    assert cli._aims("mine") != before
+
+
+def test_the_ledger_runs_again_when_the_reference_has_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAPERKIT_FIGURES", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    before = cli._aims("mine")
+    (tmp_path / "mine" / "b_table_4.csv").write_text("a\n1\n")
+    assert cli._aims("mine") != before
+
+
+def test_every_notebook_runs_again_when_a_corpus_of_either_paper_has_changed(home, monkeypatch):
+    """The texts of paper A's generated corpora come from modules that no exhibit imports."""
+    keys, changed, load = [], None, runs._load
+
+    def loaded(source):
+        corpus = load(source)
+        return replace(corpus, table=corpus.table.assign(text=corpus.table.text + ".")) if source == changed else corpus
+
+    monkeypatch.setattr(runs, "_load", loaded)
+    monkeypatch.setattr("paperkit.notebooks.made_under", lambda output, key: keys.append(key) or True)
+    study = Study("embedded", "smoke")
+    for changed in (None, None, study.source, *study.large):  # noqa: B007 (``loaded`` reads it)
+        assert main(["notebook", "03_uda", "--profile", "smoke"]) == 0, "up to date, whatever the key"
+    assert keys[0] == keys[1] and len({*keys}) == 4
 
 
 def test_a_notebook_that_fails_is_said_and_costs_1(capsys, home, monkeypatch):
@@ -360,3 +388,21 @@ def test_as_a_program_a_mistake_is_one_line_and_exit_status_2(home):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "paperkit: profile is 'huge'; accepted are 'smoke', 'cpu', 'gpu'\n"
     assert not list(home.iterdir())
+
+
+def test_a_build_of_another_table_of_that_name_is_not_reported(home):
+    """Nor judged by the ledger."""
+    for folder, seed in (("one", 0), ("other", 1)):
+        (home / folder).mkdir()
+        rows = [(text, label) for text, label, _ in reviews(60, ("",), seed)]
+        write_csv(home / folder / "mine.csv", ("text", "label"), rows)
+    one, other = (Study(str(home / folder / "mine.csv"), "smoke", workers=1) for folder in ("one", "other"))
+    show(one, "x_corpus")
+    assert report.write(one).exists()
+    with pytest.raises(
+        InputError, match="holds x_corpus of another table called mine, or of an earlier state of this one"
+    ):
+        report.write(other)
+    assert main(["claims", "--data", str(home / "other" / "mine.csv")]) == 2
+    show(other, "x_corpus")
+    assert report.write(other).exists()

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from paperkit import runs
-from paperkit.plan import BYTES_PER_RUN, SPEED, describe
+from paperkit.plan import BYTES_PER_RUN, SPEED, _seconds, describe
 from paperkit.store import Store
 from paperkit.study import Study
 from paperkit.training.loop import total_steps
-from tests.small import SETTINGS
+from tests.small import SETTINGS, tickets, write_csv
 
 
 @pytest.fixture
@@ -72,6 +72,22 @@ def test_a_run_with_few_labels_takes_the_steps_of_one_with_all(study):
     )
     assert total_steps(round(0.3 * texts), schedule) >= schedule.min_steps
     assert replace(schedule, min_steps=0) == all_[0].schedule
+
+
+def test_steps_beyond_the_epochs_cost_time(study):
+    specs = study.learning_specs()["Bi-LSTM-Att", 0.3]
+    usual = [replace(spec, schedule=replace(spec.schedule, min_steps=0)) for spec in specs]
+    longer, plain = (sum(_seconds(spec, SPEED) for spec in each) for each in (specs, usual))
+    rows = round(0.3 * len(study.corpus.rows("train", "ctrip")))
+    steps = total_steps(rows, specs[0].schedule) / total_steps(rows, usual[0].schedule)
+    assert steps > 1.5 and longer == pytest.approx(steps * plain)
+
+
+def test_a_table_with_fewer_texts_than_a_share_asks_for_has_a_plan(tmp_path, store, monkeypatch):
+    monkeypatch.setattr(Store, "default", lambda: store)
+    table = write_csv(tmp_path / "small.csv", ("text", "label"), tickets({"billing": 20, "network": 20}))
+    said = describe(Study(str(table), "cpu", workers=1))
+    assert float(re.search(r"about ([\d.]+) minutes", said)[1]) > 0
 
 
 def test_finished_runs_are_not_missing_and_are_what_time_is_measured_by(study):

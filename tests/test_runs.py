@@ -142,6 +142,7 @@ def test_which_rows_a_run_was_tested_on(spec, finished):
         ("ctrip", "test", expected("ctrip", "test")),
         ("ctrip", "dev", expected("ctrip", "dev")),
         ("qunar", "test", expected("qunar", "train", "dev", "test")),
+        ("qunar", "dev", []),
         ("nowhere", "test", []),
     ):
         found, labels, logits = run.on(platform, split)

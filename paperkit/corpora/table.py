@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import regex
 
 from paperkit.corpora.corpus import (
+    CONTRADICTING,
     CORE,
     CROSSING,
     SMALLEST_SPLITTABLE,
@@ -29,6 +31,13 @@ from paperkit.corpora.sheet import Sheet, one_line, read_sheet, refuse
 
 LONGEST = 20_000
 """Characters of a text that are kept."""
+FEWEST_UNLABELLED = 100
+"""Rows without a label, below which none is used: halved between UDA and ESimCSE they would not fill a few batches, and where
+there are none the training texts themselves are read as unlabelled ones."""
+TOO_FEW = "too few without a label"
+"""The status of such rows."""
+WORDS = {"en": regex.compile("[a-z]", regex.IGNORECASE), "zh": regex.compile(r"\p{Han}")}
+"""What paper B's words are made of, see :mod:`paperkit.text.words`."""
 
 NAMES = {
     "text": "text content review reviewtext comment sentence body message document utterance question description "
@@ -97,11 +106,24 @@ def read(
     # only the phrases that no person writes: a short or Latin text may be a fine example of a user's own classes
     silent = table.text.map(lambda each: status_of(each, language) == DEFAULT_PRAISE)
     table["status"] = silent.map({True: DEFAULT_PRAISE, False: CORE})
+    table.loc[table.contradicting & (table.label >= 0) & ~silent, "status"] = CONTRADICTING
+    few = (table.label < 0) & ~silent
+    if few.sum() < FEWEST_UNLABELLED:
+        table.loc[few, "status"] = TOO_FEW
+        made.append(Note(f"row without a label not used: they are fewer than {FEWEST_UNLABELLED}", int(few.sum())))
     notes += made
     notes.append(Note(f"non-core text ({DEFAULT_PRAISE}): neither trained on nor tested", int(silent.sum())))
     notes = [note for note in notes if note.count]
     corpus = assemble(name, table, names, language, notes, deduplicate=False)
     _check_usable(path, corpus, chosen["label"])
+    if corpus.rows("train").groupby("platform").label.nunique().max() < 2:
+        what = "no platform has training rows of two classes"
+        if given["platform"]:
+            refuse(path, f"{what}: expected one that has", column=chosen["platform"])
+        notes = [note for note in notes if "platform" not in note.reason]
+        notes.append(Note(f"column not used as platform: {what}", len(table), one_line(chosen["platform"])))
+        corpus = assemble(name, table.assign(platform=name), names, language, notes, deduplicate=False)
+        _check_usable(path, corpus, chosen["label"])
     return corpus
 
 
@@ -295,6 +317,11 @@ def _check_usable(path: Path, corpus: Corpus, column: str) -> None:
         crossing = next((note.detail for note in corpus.notes if note.reason == CROSSING), "")
         why = f", once texts of several given splits are kept in one ({crossing})" if crossing else ""
         refuse(path, f"the training rows hold fewer than two classes{why}: expected two or more", column=column)
+    training = corpus.rows("train")
+    readable = training.label[training.text.map(lambda text: bool(WORDS[corpus.language].search(text)))]
+    if len(set(readable)) < 2:
+        refuse(path, "the training rows of fewer than two classes hold Chinese characters or the letters a to z, of which words "
+               "are made here: expected texts in Chinese or in Latin letters")  # fmt: skip
     for split in ("test", "dev"):
         if not len(corpus.rows(split)):
             refuse(

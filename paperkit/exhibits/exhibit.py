@@ -93,6 +93,21 @@ def find(name: str) -> Exhibit:
     return REGISTRY[name]
 
 
+def check_same_table(study: Study) -> None:
+    """Refuse to read a build of another table of the same name, or of an earlier state of it; other data have one build each.
+
+    Raises:
+        InputError: an exhibit in the study's folder is of other texts.
+    """
+    if study.kind != "table":
+        return
+    for record in sorted(study.folder.glob("*.provenance.json")):
+        facts = json.loads(record.read_text(encoding="utf-8"))
+        if {each["sha256"] for each in facts["corpora"]} - {study.corpus.checksum}:
+            raise InputError(f"{study.folder} holds {facts['exhibit']} of another table called {study.name}, or of an earlier "
+                             "state of this one; run make paper with this table, or rename it")  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Shown:
     """An exhibit that has been made and written; displays itself in a notebook."""

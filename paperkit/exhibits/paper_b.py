@@ -340,7 +340,7 @@ def table_2(study: Study) -> Content:
         prepared = study.prepared(platform, algorithm=algorithm)
         vector = prepared.vectors[prepared.vocabulary.numbers[word]]
         near = neighbours(word, prepared.vocabulary, prepared.vectors, 5)
-        rows.append({"word": word, "algorithm": algorithm} | {f"v{i + 1}": float(vector[i]) for i in range(4)}
+        rows.append({"word": word, "algorithm": algorithm} | {f"v{i + 1}": float(vector[i]) for i in range(min(4, len(vector)))}
                     | {"norm": float(np.linalg.norm(vector)), "nearest": " ".join(f"{w} {c:.2f}" for w, c in near)})  # fmt: skip
     note = (
         f"The most frequent words of at least two characters in the training texts of {platform}; cosines behind words."

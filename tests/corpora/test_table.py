@@ -10,9 +10,12 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from paperkit.corpora.corpus import leaks, normalise
+from paperkit.corpora.pools import pools
 from paperkit.corpora.sheet import _decoded
-from paperkit.corpora.table import LONGEST, in_order, read
+from paperkit.corpora.table import FEWEST_UNLABELLED, LONGEST, in_order, read
 from paperkit.errors import InputError
+from paperkit.training.execute import training_rows
+from paperkit.training.methods import Method
 from tests.corpora.tables import FRAME, GOOD, OBJECTS, lines, parquet, table, workbook, write
 
 
@@ -359,6 +362,53 @@ def test_contradicting_copies_leave_the_test_split(tmp_path):
     contradicting = corpus.table[corpus.table.text.isin(["test text 0", "test text 1"])]
     assert contradicting.split.tolist() == ["train", "train"]
     assert leaks(corpus).empty
+    _learned_from(corpus, without=contradicting.index)
+
+
+def test_contradicting_texts_are_not_learned_from(tmp_path):
+    corpus = load(tmp_path, table([*GOOD, ("which is it", "a"), ("Which is it?", "b"), ("which is it!", "b")]))
+    kept = corpus.table[corpus.table.text.str.lower().str.startswith("which")]
+    assert len(kept) == 1
+    reason = "same text under different labels: majority label, kept out of training and tests"
+    assert notes(corpus)[reason][0] == 1
+    _learned_from(corpus, without=kept.index)
+
+
+def _learned_from(corpus, without) -> None:
+    everything = [training_rows(corpus, None, Method("any", classifier="encoder"), 0)]
+    divided = pools(corpus, 10)
+    everything += [divided.labelled, divided.uda, divided.esimcse, divided.dev, divided.test]
+    assert not set(without) & {row for rows in everything for row in rows.tolist()}
+
+
+@pytest.mark.parametrize("count", [1, 3, FEWEST_UNLABELLED - 1, FEWEST_UNLABELLED])
+def test_a_few_rows_without_a_label_are_no_pool(tmp_path, count):
+    corpus = load(tmp_path, table([*GOOD, *((f"nobody said {number}", "") for number in range(count))]))
+    few = count < FEWEST_UNLABELLED
+    reason = f"row without a label not used: they are fewer than {FEWEST_UNLABELLED}"
+    assert notes(corpus).get(reason, (0,))[0] == count * few
+    divided = pools(corpus, 10)
+    pool = sorted([*divided.uda, *divided.esimcse])
+    assert pool == corpus.rows("train" if few else "unlabelled").index.tolist()
+    assert len(corpus.table) == len(GOOD) + count, "they are counted"
+
+
+@pytest.mark.parametrize("alphabet", ["абвгдежз", "0123456789"])
+def test_texts_of_which_no_words_are_made_are_refused(tmp_path, alphabet):
+    rows = [("".join(alphabet[int(digit) % len(alphabet)] for digit in f"{7919 * n:06d}"), label)
+            for n, (_, label) in enumerate(GOOD)]  # fmt: skip
+    with pytest.raises(InputError, match="fewer than two classes hold Chinese characters or the letters a to z"):
+        load(tmp_path, table(rows))
+
+
+def test_a_platform_that_says_the_label_is_no_platform(tmp_path):
+    content = table([(text, label, f"shop {label}") for text, label in GOOD], "text,label,platform")
+    corpus = load(tmp_path, content)
+    assert set(corpus.table.platform) == {corpus.name} and corpus.platforms == (corpus.name,)
+    assert notes(corpus)["column not used as platform: no platform has training rows of two classes"][1] == "platform"
+    assert "column used as platform" not in notes(corpus)
+    with pytest.raises(InputError, match="column 'platform': no platform has training rows of two classes"):
+        load(tmp_path, content, platform="platform")
 
 
 def test_labels_in_the_unlabelled_split_are_not_used(tmp_path):

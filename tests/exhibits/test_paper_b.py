@@ -16,6 +16,7 @@ from paperkit.corpora.corpus import CORE, UNLABELLED
 from paperkit.evaluate import statistics
 from paperkit.exhibits import beyond_b, paper_b
 from paperkit.exhibits.data import agreement, leakage
+from paperkit.exhibits.exhibit import show
 from paperkit.papers import ablations
 from paperkit.papers import paper_b as models
 from paperkit.runs import Run
@@ -265,6 +266,13 @@ def test_table_2_shows_the_vectors_and_their_true_neighbours(embedded):
         if len(word) > 1
     )
     assert {counts[word] for word in table.word} == {count for _, count in counts.most_common(8)}
+
+
+def test_table_2_of_narrow_vectors_shows_what_they_have(embedded):
+    study, _ = embedded
+    narrow = replace(study, overrides=study.overrides | {"vector_size": 3})
+    table = show(narrow, "b_table_2").content.body
+    assert np.isfinite(table[["v1", "v2", "v3"]].to_numpy(dtype=float)).all() and table.v4.isna().all()
 
 
 def test_ablations_change_one_thing_each_and_are_compared_seed_by_seed(embedded):

@@ -173,47 +173,54 @@ FILE = "b_table_4.csv: largest difference"
 ABACUS = "the reference is of another processor, Abacus"
 
 
-def computed_on(study: Study, theirs: str, ours: str) -> None:
-    """Name the processors of the reference and of the build."""
+def computed_on(study: Study, theirs: str, ours: str, runs: int) -> None:
+    """Name the processors of the reference and of the build, and how many runs were made."""
     for folder, name in ((paths.figures() / study.name, theirs), (study.folder, ours)):
         record = folder / "b_table_4.provenance.json"
-        record.write_text(json.dumps(json.loads(record.read_text()) | {"processor": name}))
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"processor": name, "runs": runs}))
+
+
+NEAR = f"{FILE} 0.0500"
 
 
 @pytest.mark.parametrize(
-    ("ours", "says", "good"),
+    ("ours", "runs", "says"),
     [
-        ("model,a\nA,0.95\n", f"elsewhere  {FILE} 0.0500, 0 of 0 intervals lie apart; {ABACUS}", True),
-        ("model,a\nA,0.91\n", f"close      {FILE} 0.0100 (accepted: 0.02)", True),
-        ("model,a\nA,nan\n", f"different  {FILE} inf (accepted: 0.02)", False),
-        ("model,a\nA,0.95\nB,1\n", "different  b_table_4.csv: 2 rows, the reference has 1", False),
-    ],
-)  # fmt: skip
-def test_numbers_of_another_processor_are_told_and_are_no_disagreement(build, ours, says, good):
-    study, write = reference(build, "model,a\nA,0.9\n")
-    write(ours)
-    computed_on(study, theirs="Abacus", ours="Curta")
-    assert verify(study) == ([says], good)
-    (study.folder / "b_table_4.provenance.json").write_text(json.dumps({"text_columns": [], "processor": "Abacus"}))
-    assert verify(study)[1] == (good and "0.01" in says), "on the same processor the tolerance decides"
-
-
-@pytest.mark.parametrize(
-    ("ours", "apart", "says"),
-    [
-        (["0.9,0.7,0.95"], 0, "elsewhere"),  # they touch
-        (["0.9,0.71,0.95"], 1, "elsewhere"),  # 1 of 20 is accepted
-        (["0.9,0.71,0.95", "0.4,0.3,0.49"], 2, "different"),
+        ("model,n_seeds,a\nA,5,0.55\nB,5,0.8\n", 9, f"elsewhere  {NEAR}; {ABACUS}"),
+        ("model,n_seeds,a\nA,5,0.51\nB,5,0.8\n", 9, f"close      {FILE} 0.0100 (accepted: 0.02)"),
+        ("model,n_seeds,a\nA,5,0.55\nB,5,0.8\n", 0, f"different  {NEAR}, though nothing was trained for it; {ABACUS}"),
+        ("model,n_seeds,a\nA,6,0.5\nB,5,0.8\n", 9, f"different  {FILE} 0.2000, n_seeds is another one; {ABACUS}"),
+        ("model,n_seeds,a\nA,5,0\nB,5,0\n", 9, f"different  {FILE} 0.8000, the mean of a is another one; {ABACUS}"),
+        ("model,n_seeds,a\nA,5,nan\nB,5,0.8\n", 9, f"different  {FILE} inf (accepted: 0.02)"),
+        ("model,n_seeds,a\nA,5,0.55\n", 9, "different  b_table_4.csv: 1 rows, the reference has 2"),
     ],
 )
-def test_intervals_beside_the_reference_are_a_disagreement_on_any_processor(build, ours, apart, says):
-    head, same, single = "a_mean,a_low,a_high\n", "0.6,0.5,0.7", "0.6,,"
+def test_another_processor_explains_what_another_seed_would_and_no_more(build, ours, runs, says):
+    study, write = reference(build, "model,n_seeds,a\nA,5,0.5\nB,5,0.8\n")
+    write(ours)
+    computed_on(study, theirs="Abacus", ours="Curta", runs=runs)
+    assert verify(study) == ([says], says[:9] != "different")
+    computed_on(study, theirs="Abacus", ours="Abacus", runs=runs)
+    assert verify(study)[1] == says.startswith("close"), "on the same processor the tolerance decides"
+
+
+@pytest.mark.parametrize("start", ["a_", ""])
+@pytest.mark.parametrize(
+    ("ours", "apart"),
+    [
+        (["0.9,0.7,0.95"], 0),  # they touch
+        (["0.9,0.71,0.95"], 0),  # 1 of 20 is accepted
+        (["0.9,0.71,0.95", "0.4,0.3,0.49"], 2),
+    ],
+)
+def test_intervals_beside_the_reference_are_a_disagreement_on_any_processor(build, ours, apart, start):
+    head, same, single = f"a_mean,{start}low,{start}high\n", "0.6,0.5,0.7", "0.6,,"
     study, write = reference(build, head + "\n".join([same] * 20 + [single]) + "\n")
     write(head + "\n".join([*ours, *[same] * (20 - len(ours)), "0.9,,"]) + "\n")
-    computed_on(study, theirs="Abacus", ours="Curta")
+    computed_on(study, theirs="Abacus", ours="Curta", runs=20)
     (line,), good = verify(study)
-    assert f"{apart} of 20 intervals lie apart; {ABACUS}" in line
-    assert line.startswith(says) and good == (says == "elsewhere")
+    assert line.startswith("elsewhere" if good else "different") and good == (not apart)
+    assert (f"{apart} of 20 intervals lie apart; {ABACUS}" in line) == bool(apart)
 
 
 def test_what_is_unknowable_on_both_sides_agrees(build):
