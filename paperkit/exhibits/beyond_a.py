@@ -335,7 +335,7 @@ def ablations_a(study: Study) -> Content:
     shown = compare.readable_differences(table, keys, ["dev_accuracy", "accuracy", "f1_macro"], compared, titles)
     best = table.loc[table.groupby("family", sort=False).dev_accuracy_mean.idxmax(), "model"]
     note = (f"{compare.sizes(rows)} Each row changes one setting of the plain member of its family, which stands above it; nothing "
-            f"is tuned anew for it. Dev, by which settings are chosen, prefers {', '.join(best[1:])}. Δ is of the test texts, "
+            f"is tuned anew for it. Dev, by which settings are chosen, prefers {'; '.join(best[1:])}. Δ is of the test texts, "
             "paired over seeds, against the plain member and against Baseline; with so many rows some intervals exclude 0 by "
             "chance. Settings that the profile has already, or that do not go with its others, are left out.")  # fmt: skip
     return Content(table, used, shown.drop(columns="family"), rows, note=note)

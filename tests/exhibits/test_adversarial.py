@@ -313,7 +313,7 @@ def test_every_variant_is_compared_with_its_plain_member_and_with_baseline(made)
         assert np.isnan(line.accuracy_difference) == plain
         assert plain or line.accuracy_difference == pytest.approx(score[model] - score[line.family])
     best = table.groupby("family", sort=False).dev_accuracy_mean.idxmax()
-    assert f"prefers {', '.join(best[1:])}." in contents["x_ablations_a"].note
+    assert f"prefers {'; '.join(best[1:])}." in contents["x_ablations_a"].note
     relatives = study.relative_specs()
     for model in ("UDA, cross-entropy", "UDA, no TSA"):
         once, again = (study.get(specs)[0].folder for specs in (relatives[model], study.variant_specs()["UDA", model]))
