@@ -360,7 +360,7 @@ def singletons(count: int) -> list[tuple[str, str]]:
 
 TABLES = {
     "tree of unequal depth, unlabelled rows": tickets(
-        {"a/b/billing": 30, "a/b/network": 25, "a/other": 20, "c/billing": 8, "d": 6, "e/f/g/h": 2, "": 15}
+        {"a/b/billing": 30, "a/b/network": 25, "a/other": 20, "c/billing": 8, "d": 6, "e/f/g/h": 2, "": 120}
     ),
     "two classes, none unlabelled": [(text, str(label)) for text, label, _ in reviews(70, ("",))],
     "one row each of many classes": singletons(40),
