@@ -116,8 +116,8 @@ def read(
     notes = [note for note in notes if note.count]
     corpus = assemble(name, table, names, language, notes, deduplicate=False)
     _check_usable(path, corpus, chosen["label"])
-    if corpus.rows("train").groupby("platform").label.nunique().max() < 2:
-        what = "no platform has training rows of two classes"
+    if corpus.rows("train", corpus.platforms[0]).label.nunique() < 2:  # it is the largest, for want of one to train on
+        what = "no platform that is large enough has training rows of two classes"
         if given["platform"]:
             refuse(path, f"{what}: expected one that has", column=chosen["platform"])
         notes = [note for note in notes if "platform" not in note.reason]

@@ -138,15 +138,18 @@ def _facts(folder: Path, name: str) -> dict:
 
 def _trained(folder: Path, name: str) -> bool:
     """Whether a built file's exhibit rests on runs, its own or those of the exhibits that it reads."""
-    return name in ("claims", "x_claims", "x_verdicts", "x_limits") or bool(_facts(folder, name).get("runs"))
+    return name.removesuffix("_runs") in ("claims", "x_claims", "x_verdicts", "x_limits") or bool(
+        _facts(folder, name).get("runs")
+    )
 
 
 def _unlike(theirs: list[list[str]], ours: list[list[str]], trained: bool) -> str:
     """What of a table from another processor no other seed would explain; empty if all of it may be.
 
     Counts (``n_…``) and what no run went into must agree. Of the intervals, ``<m>_low`` to ``<m>_high``, no more than
-    :data:`APART` may have no point in common with the reference's. The mean of a column without an interval, such as those of
-    single runs, may differ by its standard deviation at most.
+    :data:`APART`, or one, may lie apart from the reference's by more than :data:`TOLERANCE`, seeds that agree by chance left
+    aside. In a file without any, such as those of single runs, the mean of a column may differ by its standard deviation at
+    most.
     """
     if not trained:
         return "though nothing was trained for it"
@@ -156,8 +159,15 @@ def _unlike(theirs: list[list[str]], ours: list[list[str]], trained: bool) -> st
     bounds = {name.removesuffix("low"): name for name in a if name == "low" or name.endswith("_low")}
     bounds = {start: (low, f"{start}high") for start, low in bounds.items() if f"{start}high" in a}
     known = sum(int((a[low] - a[high] + b[low] - b[high]).notna().sum()) for low, high in bounds.values())
-    apart = sum(int(((a[high] < b[low]) | (b[high] < a[low])).sum()) for low, high in bounds.values())
-    if apart > APART * known:
+    apart = sum(
+        int(
+            (
+                (np.maximum(b[low] - a[high], a[low] - b[high]) > TOLERANCE) & (a[high] > a[low]) & (b[high] > b[low])
+            ).sum()
+        )
+        for low, high in bounds.values()
+    )
+    if apart > max(1, APART * known):
         return f"{apart} of {known} intervals lie apart"
     if not known:
         gaps = (a.mean() - b.mean()).abs()

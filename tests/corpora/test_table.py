@@ -401,13 +401,23 @@ def test_texts_of_which_no_words_are_made_are_refused(tmp_path, alphabet):
         load(tmp_path, table(rows))
 
 
-def test_a_platform_that_says_the_label_is_no_platform(tmp_path):
-    content = table([(text, label, f"shop {label}") for text, label in GOOD], "text,label,platform")
+@pytest.mark.parametrize("mixed", [0, 4])
+def test_a_platform_that_says_the_label_is_no_platform(tmp_path, mixed):
+    """Nor is one of a few rows beside it, which is too small to be trained on."""
+    shops = [f"shop {label}" if number >= mixed else "corner" for number, (_, label) in enumerate(GOOD)]
+    content = table([(*row, shop) for row, shop in zip(GOOD, shops, strict=True)], "text,label,platform")
     corpus = load(tmp_path, content)
     assert set(corpus.table.platform) == {corpus.name} and corpus.platforms == (corpus.name,)
-    assert notes(corpus)["column not used as platform: no platform has training rows of two classes"][1] == "platform"
+    assert (
+        notes(corpus)["column not used as platform: no platform that is large enough has training rows of two classes"][
+            1
+        ]
+        == "platform"
+    )
     assert "column used as platform" not in notes(corpus)
-    with pytest.raises(InputError, match="column 'platform': no platform has training rows of two classes"):
+    with pytest.raises(
+        InputError, match="column 'platform': no platform that is large enough has training rows of two classes"
+    ):
         load(tmp_path, content, platform="platform")
 
 

@@ -12,7 +12,7 @@ from paperkit.claims import check
 from paperkit.errors import InputError
 from paperkit.exhibits.exhibit import show
 from paperkit.exhibits.ledger import redraw
-from paperkit.exhibits.reference import TOLERANCE, fill, publish, verify
+from paperkit.exhibits.reference import TOLERANCE, _trained, fill, publish, verify
 from paperkit.study import Study
 from tests.small import SETTINGS, reviews, write_csv
 
@@ -183,6 +183,10 @@ def computed_on(study: Study, theirs: str, ours: str, runs: int) -> None:
 NEAR = f"{FILE} 0.0500"
 
 
+def test_the_ledger_rests_on_runs_of_others(tmp_path):
+    assert _trained(tmp_path, "claims") and _trained(tmp_path, "claims_runs") and not _trained(tmp_path, "x_corpus")
+
+
 @pytest.mark.parametrize(
     ("ours", "runs", "says"),
     [
@@ -208,9 +212,10 @@ def test_another_processor_explains_what_another_seed_would_and_no_more(build, o
 @pytest.mark.parametrize(
     ("ours", "apart"),
     [
-        (["0.9,0.7,0.95"], 0),  # they touch
-        (["0.9,0.71,0.95"], 0),  # 1 of 20 is accepted
-        (["0.9,0.71,0.95", "0.4,0.3,0.49"], 2),
+        (["0.9,0.71,0.95", "0.9,0.71,0.95"], 0),  # within the tolerance of its end
+        (["0.9,0.73,0.95"], 0),  # 1 of 20 is accepted
+        (["0.9,0.9,0.9", "0.4,0.4,0.4"], 0),  # no spread to speak of
+        (["0.9,0.73,0.95", "0.4,0.3,0.47"], 2),
     ],
 )
 def test_intervals_beside_the_reference_are_a_disagreement_on_any_processor(build, ours, apart, start):
