@@ -3,7 +3,7 @@
 import json
 import statistics
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from paperkit.runs import KIND, RunSpec, cores
 from paperkit.study import Study
@@ -50,14 +50,12 @@ def _seconds(spec: RunSpec, speed: dict[str, float]) -> float:
         return SVM_SECONDS * 4 * len(texts) * spec.method.labelled * corpus.n_classes + 5
     if isinstance(spec.text, TokenOptions):
         per_token = 1.4 if corpus.language == "zh" else 3.9
-        units = (texts / per_token).clip(upper=spec.text.max_length).sum() * spec.method.labelled
+        units = (texts / per_token).clip(upper=spec.text.max_length).sum()
     else:
-        units = (
-            texts.clip(upper=2 * spec.text.max_length).sum() / 2.5 * _width(asdict(spec.text)) * spec.method.labelled
-        )
+        units = texts.clip(upper=2 * spec.text.max_length).sum() / 2.5 * _width(asdict(spec.text))
     rows = max(corpus.n_classes, round(len(texts) * spec.method.labelled))  # one of each class is kept
-    longer = total_steps(rows, spec.schedule) / total_steps(rows, replace(spec.schedule, min_steps=0))
-    return float(units) * spec.schedule.epochs * longer * spec.method.cost / speed[spec.method.classifier]
+    passes = total_steps(rows, spec.schedule) / -(-rows // spec.schedule.batch_size)
+    return float(units) * spec.method.labelled * passes * spec.method.cost / speed[spec.method.classifier]
 
 
 def _width(text: dict) -> float:

@@ -331,9 +331,7 @@ class Study:
         methods = {("Baseline", "Baseline"): self.baseline}
         for family, changed in self.variants.items():
             methods |= {(family, method.name): method for method in (self.model(family), *changed)}
-        return {
-            key: self.large_specs(self.hard, method, self.profile.ablation_seeds) for key, method in methods.items()
-        }
+        return {key: self.large_specs(self.hard, each, self.profile.ablation_seeds) for key, each in methods.items()}
 
     @cached_property
     def encoder_sources(self) -> tuple[Source, ...]:

@@ -64,6 +64,11 @@ class Finding:
         return self.low == self.high
 
     @property
+    def asked(self) -> bool:
+        """Whether the numbers answer it, by a p value or by being the same with every seed."""
+        return self.same or not math.isnan(self.p)
+
+    @property
     def reason(self) -> str:
         """Why the verdict is what it is, in English."""
         return "; ".join(each.en for each in self.reasons)
@@ -105,7 +110,7 @@ def ledger(evidence: Evidence, entries: Sequence[Claim] | None = None) -> list[F
     not depend on how the numbers came out, and no other claim holds more easily because of it.
     """
     found = [measured(claim, evidence) for claim in (claims() if entries is None else entries)]
-    asked = {_test(f): f for f in found if f.claim.family == "ledger" and (f.same or not math.isnan(f.p))}
+    asked = {_test(f): f for f in found if f.claim.family == "ledger" and f.asked}
     tested = {name: 1.0 if f.same else f.p for name, f in asked.items() if f.n >= MIN_SEEDS}
     adjusted = dict(zip(tested, statistics.holm([*tested.values()]).tolist(), strict=True))
     return [
@@ -116,9 +121,8 @@ def ledger(evidence: Evidence, entries: Sequence[Claim] | None = None) -> list[F
 
 def questions(findings: Sequence[Finding]) -> tuple[int, int]:
     """Over how many questions :func:`ledger` corrected, and how many it would ask if all of them were run."""
-    asked = {_test(f): f for f in findings if f.claim.family == "ledger"}
-    tested = [f for f in asked.values() if f.n >= MIN_SEEDS and (f.same or not math.isnan(f.p))]
-    return len(tested), len(asked)
+    every = {_test(f): f for f in findings if f.claim.family == "ledger"}
+    return sum(f.asked and f.n >= MIN_SEEDS for f in every.values()), len(every)
 
 
 def _test(finding: Finding) -> str:

@@ -195,5 +195,5 @@ def _draw(findings: Sequence[Finding]) -> Figure:
                               f"论文 {paper}：与阈值的距离，{name[1]}；0 右侧为论文所称", "\n"), fontsize=7)  # fmt: skip
     handles = [Line2D([], [], color=color, marker=marker, lw=1.2, ms=4, label=label(look, LOOKS_ZH[look], " "))
                for look, (color, marker) in LOOKS.items()]  # fmt: skip
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure

@@ -138,9 +138,7 @@ def _facts(folder: Path, name: str) -> dict:
 
 def _trained(folder: Path, name: str) -> bool:
     """Whether a built file's exhibit rests on runs, its own or those of the exhibits that it reads."""
-    return name.removesuffix("_runs") in ("claims", "x_claims", "x_verdicts", "x_limits") or bool(
-        _facts(folder, name).get("runs")
-    )
+    return f"{name}.csv" in FOLLOWS or name == "x_limits" or bool(_facts(folder, name).get("runs"))
 
 
 def _unlike(theirs: list[list[str]], ours: list[list[str]], trained: bool) -> str:
@@ -156,17 +154,12 @@ def _unlike(theirs: list[list[str]], ours: list[list[str]], trained: bool) -> st
     a, b = (pd.DataFrame(rows[1:], columns=rows[0]).apply(pd.to_numeric, errors="coerce") for rows in (theirs, ours))
     if changed := [name for name in a if name.startswith("n_") and not a[name].equals(b[name])]:
         return f"{changed[0]} is another one"
-    bounds = {name.removesuffix("low"): name for name in a if name == "low" or name.endswith("_low")}
-    bounds = {start: (low, f"{start}high") for start, low in bounds.items() if f"{start}high" in a}
-    known = sum(int((a[low] - a[high] + b[low] - b[high]).notna().sum()) for low, high in bounds.values())
-    apart = sum(
-        int(
-            (
-                (np.maximum(b[low] - a[high], a[low] - b[high]) > TOLERANCE) & (a[high] > a[low]) & (b[high] > b[low])
-            ).sum()
-        )
-        for low, high in bounds.values()
-    )
+    known = apart = 0
+    for low in [name for name in a if name == "low" or name.endswith("_low")]:
+        high = f"{low.removesuffix('low')}high"
+        both = (a[high] > a[low]) & (b[high] > b[low])
+        known += int(both.sum())
+        apart += int((both & (np.maximum(b[low] - a[high], a[low] - b[high]) > TOLERANCE)).sum())
     if apart > max(1, APART * known):
         return f"{apart} of {known} intervals lie apart"
     if not known:

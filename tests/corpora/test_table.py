@@ -408,16 +408,10 @@ def test_a_platform_that_says_the_label_is_no_platform(tmp_path, mixed):
     content = table([(*row, shop) for row, shop in zip(GOOD, shops, strict=True)], "text,label,platform")
     corpus = load(tmp_path, content)
     assert set(corpus.table.platform) == {corpus.name} and corpus.platforms == (corpus.name,)
-    assert (
-        notes(corpus)["column not used as platform: no platform that is large enough has training rows of two classes"][
-            1
-        ]
-        == "platform"
-    )
+    why = "no platform that is large enough has training rows of two classes"
+    assert notes(corpus)[f"column not used as platform: {why}"][1] == "platform"
     assert "column used as platform" not in notes(corpus)
-    with pytest.raises(
-        InputError, match="column 'platform': no platform that is large enough has training rows of two classes"
-    ):
+    with pytest.raises(InputError, match=f"column 'platform': {why}"):
         load(tmp_path, content, platform="platform")
 
 
