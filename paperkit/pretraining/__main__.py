@@ -88,8 +88,9 @@ def main() -> None:
 
     vectors = None
     if recipe.vector_epochs:
-        known = {"text": key(read), "width": shape.width, "smoothing": recipe.smoothing, "epochs": recipe.vector_epochs,
-                 "seed": recipe.seed, "code": code.digest("paperkit.pretraining.vectors"), "numerics": code.versions("gensim", "numpy")}  # fmt: skip
+        known = {"text": key(read), "smoothing": recipe.smoothing, "width": shape.width, "epochs": recipe.vector_epochs,
+                 "seed": recipe.seed, "code": code.digest("paperkit.pretraining.vectors"),
+                 "numerics": code.versions("gensim", "numpy")}  # fmt: skip
 
         def embed(folder: Path) -> None:
             print("CBOW vectors of the tokens", flush=True)

@@ -123,9 +123,10 @@ What that is worth in classification stands in the table `x_encoder_table` (note
 
 ## Limits
 
-{int(last["tokens"]) / 1e6:.0f} million tokens of a text of {facts["train_tokens"] / 1e6:.0f} million are very little beside what RoBERTa read. Chinese is
-mostly news, reviews, abstracts and examination questions, English mostly news wires of 1987, film reviews and speeches; it
-will know little of anything else. It reads at most {shape["positions"]} tokens. Biases of its texts were not examined.
+{int(last["tokens"]) / 1e6:.0f} million tokens of a text of {facts["train_tokens"] / 1e6:.0f} million are very little beside
+what RoBERTa read. Chinese is mostly news, reviews, abstracts and examination questions, English mostly news wires of 1987, film
+reviews and speeches; it will know little of anything else. It reads at most {shape["positions"]} tokens.
+Biases of its texts were not examined.
 
 sha256 of `model.safetensors`: `{hashlib.sha256(weights).hexdigest()}`
 """,
