@@ -42,7 +42,7 @@ class Shape:
 class Recipe:
     """The training."""
 
-    tokens: int = 72_000_000
+    tokens: int = 60_000_000
     """Tokens read in all, over as many epochs as that takes."""
     batch_tokens: int = 4_096
     """Tokens per step."""
