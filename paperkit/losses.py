@@ -175,6 +175,7 @@ def info_nce(
     temperature: float = 0.05,
     queue: Tensor | None = None,
     negatives: Tensor | None = None,
+    own: Tensor | None = None,
 ) -> Tensor:
     """InfoNCE with cosine similarity, for each example ``(N,)``::
 
@@ -185,6 +186,8 @@ def info_nce(
         temperature: τ > 0.
         queue: k ``(M, d)``, embeddings of earlier batches by the momentum encoder; no gradient flows into them.
         negatives: h⁻ ``(n, d)``, texts that were made to differ (paper A's EDA negatives; not in its printed loss).
+        own: which k_q are of text i itself, bool ``(N, M)``, and therefore left out of its sum. ESimCSE's release keeps them;
+            in a pool of a million texts there are none, in one of a hundred every text would be pushed away from itself.
     """
     if not temperature > 0:
         raise InputError(f"temperature is {temperature}; accepted is any number above 0 (ESimCSE: 0.05)")
@@ -192,6 +195,9 @@ def info_nce(
     others += [] if queue is None else [queue.detach()]
     others += [] if negatives is None else [negatives]
     similarity = F.normalize(h, dim=-1) @ F.normalize(torch.cat(others), dim=-1).T  # (N, N + M + n)
+    if own is not None:
+        n, m = own.shape
+        similarity[:, n : n + m].masked_fill_(own, -torch.inf)
     return F.cross_entropy(similarity / temperature, torch.arange(len(h), device=h.device), reduction="none")
 
 

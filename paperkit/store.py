@@ -84,6 +84,8 @@ class Store:
                 return folder
             working.mkdir(exist_ok=True)
             build(working)
+            for half_written in working.glob(".*.tmp"):  # by a process that was killed meanwhile
+                half_written.unlink()
             sizes = {f.name: f.stat().st_size for f in sorted(working.iterdir()) if f.name != MANIFEST}
             manifest = {"identity": identity, "files": sizes}
             write_atomically(working / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False))

@@ -244,13 +244,16 @@ def test_ramps_end_whole_and_the_gaussian_starts_almost_at_nothing():
 # InfoNCE
 
 
-def naive_info_nce(h, positives, temperature, *others) -> list[float]:
-    """Paper A's L_sim example by example; ``others`` are added to the denominator."""
+def naive_info_nce(h, positives, temperature, *others, left_out=()) -> list[float]:
+    """Paper A's L_sim example by example; ``others`` are added to the denominator, but for pairs of example and place in
+    the first of them that are ``left_out``."""
     result = []
     for i, anchor in enumerate(h):
         denominator = sum(math.exp(cosine(anchor, other) / temperature) for other in positives)
-        for group in others:
-            for other in group:
+        for number, group in enumerate(others):
+            for place, other in enumerate(group):
+                if number == 0 and (i, place) in left_out:
+                    continue
                 denominator += math.exp(cosine(anchor, other) / temperature)
         result.append(-math.log(math.exp(cosine(anchor, positives[i]) / temperature) / denominator))
     return result
@@ -270,6 +273,22 @@ def test_info_nce_is_a_double_loop(queue, negatives, temperature):
     assert found.shape == (N,) and found.tolist() == near(expected)
     if temperature == 0.05:
         assert torch.equal(found, losses.info_nce(h, positives, queue=k, negatives=n))
+
+
+def test_a_text_is_not_pushed_away_from_what_it_was():
+    h, positives, queue, negatives = random(N, D), random(N, D, seed=1), random(7, D, seed=2), random(2, D, seed=3)
+    own = torch.zeros(N, 7, dtype=torch.bool)
+    left_out = {(0, 3), (0, 6), (4, 0)}
+    for pair in left_out:
+        own[pair] = True
+    found = losses.info_nce(h, positives, 0.5, queue, negatives, own)
+    expected = naive_info_nce(*(x.tolist() for x in (h, positives)), 0.5, queue.tolist(), negatives.tolist(),
+                              left_out=left_out)  # fmt: skip
+    assert found.tolist() == near(expected)
+    everything = torch.ones(N, 7, dtype=torch.bool)
+    assert losses.info_nce(h, positives, 0.5, queue, None, everything).tolist() == near(
+        losses.info_nce(h, positives, 0.5).tolist()
+    )
 
 
 def test_gradients_of_info_nce_reach_all_but_the_queue():

@@ -10,6 +10,8 @@ from paperkit.corpora.corpus import Corpus, normalise
 from paperkit.seeds import derive
 
 POOL_SEED = 20230515  # as with splits, the seed of a run never moves a text
+FEWEST = 100
+"""Texts without a label that two pools need: fewer would not fill a few batches of each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,22 +34,21 @@ class Pools:
     """Texts of both pools that came without labels."""
     from_training: int
     """Texts of both pools whose labels exist and are not used."""
-
-    @property
-    def reused(self) -> bool:
-        """Whether the pools hold the labelled texts themselves, for want of others."""
-        return not self.from_corpus and not self.from_training
+    from_labelled: int
+    """Texts of both pools that are trained on with their labels too, for want of others."""
 
     @property
     def sentence(self) -> str:
         """Where the unlabelled texts come from, for a report."""
-        if self.reused:
-            return f"no text without a label: all {len(self.labelled):,} training texts are used again without their labels"
-        sources = (
+        sources = [
             f"{self.from_corpus:,} texts without a label" if self.from_corpus else "",
             f"{self.from_training:,} training texts whose labels are not used" if self.from_training else "",
-        )
-        return " and ".join(filter(None, sources))
+        ]
+        own = " and ".join(filter(None, sources))
+        if not self.from_labelled:
+            return own
+        lack = f"{own}, too few" if own else "no text without a label"
+        return f"{lack}: all {self.from_labelled:,} labelled texts are used again without their labels"
 
 
 def pools(
@@ -62,7 +63,7 @@ def pools(
     on their order.
 
     The unlabelled texts, and training texts that are not in ``labelled``, are halved between UDA and ESimCSE. Where
-    there are neither, all training texts are, with their labels hidden.
+    they are fewer than :data:`FEWEST`, the ``labelled`` ones join them, with their labels hidden.
 
     Args:
         robustness: size of the samples for standard and robust accuracy; all test texts where there are fewer.
@@ -80,11 +81,13 @@ def pools(
     if len(wrong := np.setdiff1d(labelled, corpus.rows("train", platform, core_only=False).index)):
         raise ValueError(f"row {wrong[0]} of {corpus.name} is to be trained on and is no training row")
     hidden = np.setdiff1d(train, labelled)
-    pool = _shuffled(corpus, np.concatenate([own, hidden]) if len(own) + len(hidden) else labelled, "unlabelled")
+    again = labelled if len(own) + len(hidden) < FEWEST else labelled[:0]
+    pool = _shuffled(corpus, np.concatenate([own, hidden, again]), "unlabelled")
     half = -(-len(pool) // 2)
     sa = _shuffled(corpus, test, "sa")[:robustness]
     ra = sa if paired else _shuffled(corpus, test, "ra")[:robustness]
-    return Pools(labelled, *map(np.sort, (pool[:half], pool[half:], dev, test, sa, ra)), len(own), len(hidden))
+    return Pools(labelled, *map(np.sort, (pool[:half], pool[half:], dev, test, sa, ra)),
+                 len(own), len(hidden), len(again))  # fmt: skip
 
 
 def _shuffled(corpus: Corpus, rows: NDArray[np.int64], purpose: str) -> NDArray[np.int64]:

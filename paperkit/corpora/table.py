@@ -31,12 +31,7 @@ from paperkit.corpora.sheet import Sheet, one_line, read_sheet, refuse
 
 LONGEST = 20_000
 """Characters of a text that are kept."""
-FEWEST_UNLABELLED = 100
-"""Rows without a label, below which none is used: halved between UDA and ESimCSE they would not fill a few batches, and where
-there are none the training texts themselves are read as unlabelled ones."""
-TOO_FEW = "too few without a label"
-"""The status of such rows."""
-WORDS = {"en": regex.compile("[a-z]", regex.IGNORECASE), "zh": regex.compile(r"\p{Han}")}
+WORDS = {"en": regex.compile(r"\p{Latin}"), "zh": regex.compile(r"\p{Han}")}
 """What paper B's words are made of, see :mod:`paperkit.text.words`."""
 
 NAMES = {
@@ -107,10 +102,6 @@ def read(
     silent = table.text.map(lambda each: status_of(each, language) == DEFAULT_PRAISE)
     table["status"] = silent.map({True: DEFAULT_PRAISE, False: CORE})
     table.loc[table.contradicting & (table.label >= 0) & ~silent, "status"] = CONTRADICTING
-    few = (table.label < 0) & ~silent
-    if few.sum() < FEWEST_UNLABELLED:
-        table.loc[few, "status"] = TOO_FEW
-        made.append(Note(f"row without a label not used: they are fewer than {FEWEST_UNLABELLED}", int(few.sum())))
     notes += made
     notes.append(Note(f"non-core text ({DEFAULT_PRAISE}): neither trained on nor tested", int(silent.sum())))
     notes = [note for note in notes if note.count]
@@ -320,8 +311,8 @@ def _check_usable(path: Path, corpus: Corpus, column: str) -> None:
     training = corpus.rows("train")
     readable = training.label[training.text.map(lambda text: bool(WORDS[corpus.language].search(text)))]
     if len(set(readable)) < 2:
-        refuse(path, "the training rows of fewer than two classes hold Chinese characters or the letters a to z, of which words "
-               "are made here: expected texts in Chinese or in Latin letters")  # fmt: skip
+        refuse(path, "the training rows of fewer than two classes hold Chinese characters or Latin letters, of which words are "
+               "made here: expected texts in one of them")  # fmt: skip
     for split in ("test", "dev"):
         if not len(corpus.rows(split)):
             refuse(

@@ -37,6 +37,7 @@ def represent(model: "nn.Module", texts: Encoded, rows: ArrayLike, dtype: str = 
     import torch
 
     from paperkit.text.batches import evaluation_batches
+    from paperkit.training.numerics import precision
 
     rows = np.asarray(rows, dtype=np.int64)
     if rows.ndim != 1 or (rows.size and not (rows.min() >= 0 and rows.max() < len(texts))):
@@ -45,7 +46,7 @@ def represent(model: "nn.Module", texts: Encoded, rows: ArrayLike, dtype: str = 
     model.eval()
     device = next(model.parameters()).device
     states = np.zeros((len(once), model.output.in_features), dtype=np.float32)
-    with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
+    with torch.no_grad(), precision(device, dtype):
         for batch in evaluation_batches(texts, once):
             on_device = batch.to(device)
             pooled = model.represent(model.embed(on_device.ids), on_device.lengths)

@@ -19,8 +19,7 @@ from paperkit.seeds import derive
 from paperkit.store import Store, key, write_atomically
 from paperkit.terms import Attack
 from paperkit.text.batches import Batch, evaluation_batches
-from paperkit.training.loop import precision
-from paperkit.training.numerics import resolve_dtype, threads
+from paperkit.training.numerics import precision, resolve_dtype, threads
 
 KIND = "attacks"
 FILE = "attacked.safetensors"

@@ -42,13 +42,14 @@ class MomentumCopy(nn.Module):
 
 
 class Queue(nn.Module):
-    """The last ``size`` embeddings, first in, first out; empty at the start, and kept with a checkpoint."""
+    """The last ``size`` embeddings and whose they are, first in, first out; empty at the start, kept with a checkpoint."""
 
     def __init__(self, size: int, width: int):
         super().__init__()
         if size < 1:
             raise InputError(f"queue: size is {size}; accepted is a whole number from 1")
         self.register_buffer("storage", torch.zeros(size, width))
+        self.register_buffer("rows", torch.zeros(size, dtype=torch.int64))
         self.register_buffer("pointer", torch.tensor(0))
         self.register_buffer("fill", torch.tensor(0))
 
@@ -56,12 +57,17 @@ class Queue(nn.Module):
         """``(fill, d)``, in no particular order."""
         return self.storage[: int(self.fill)]
 
+    def holds(self, rows: Tensor) -> Tensor:
+        """Which of the contents are earlier embeddings of the texts ``rows`` ``(N,)`` themselves, bool ``(N, fill)``."""
+        return rows[:, None] == self.rows[: int(self.fill)]
+
     @torch.no_grad()
-    def push(self, embeddings: Tensor) -> None:
-        """Append ``(N, d)``, dropping the oldest; of more than ``size`` the last ones stay."""
+    def push(self, embeddings: Tensor, rows: Tensor) -> None:
+        """Append ``(N, d)`` of the texts ``rows`` ``(N,)``, dropping the oldest; of more than ``size`` the last ones stay."""
         size = len(self.storage)
         kept = embeddings[-size:].to(self.storage)
         places = (self.pointer + torch.arange(len(kept), device=self.storage.device)) % size
         self.storage[places] = kept
+        self.rows[places] = rows[-size:]
         self.pointer.copy_((self.pointer + len(kept)) % size)
         self.fill.copy_((self.fill + len(kept)).clamp(max=size))

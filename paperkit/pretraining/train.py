@@ -20,6 +20,7 @@ from paperkit.pretraining.tokenizer import END, PAD, START
 from paperkit.seeds import derive, numpy_generator
 from paperkit.training import checkpoint
 from paperkit.training.loop import rate_factor
+from paperkit.training.numerics import precision
 
 CURVE = "loss.csv"
 
@@ -159,7 +160,7 @@ def pretrain(
         factor = rate_factor(step, recipe.steps, recipe.warmup)
         for group in chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
             group["lr"] = group["peak"] * factor
-        with torch.autocast(recipe.device, dtype=torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
+        with precision(torch.device(recipe.device), recipe.dtype):
             logits, y = masked_logits(model, *(torch.from_numpy(x).to(recipe.device) for x in (hidden, targets)))
         loss = F.cross_entropy(logits, y)
         model.zero_grad(set_to_none=True)
@@ -200,7 +201,7 @@ def evaluate(model: RobertaForMaskedLM, stream: Stream, recipe: Recipe, length: 
     loss = correct = count = 0.0
     for begin in range(0, len(tokens), 64):
         batch = (torch.from_numpy(x[begin : begin + 64]).to(model.device) for x in (hidden, targets))
-        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
+        with precision(model.device, recipe.dtype):
             logits, y = masked_logits(model, *batch)
         loss += F.cross_entropy(logits, y, reduction="sum").item()
         correct += (logits.argmax(dim=-1) == y).sum().item()

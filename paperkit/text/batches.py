@@ -48,16 +48,17 @@ def training_batches(
 ) -> Iterator[Batch]:
     """One epoch over ``rows``, each once: random, yet every batch of texts of about equal length.
 
-    Rows are shuffled, sorted by length within pools of ``pool`` batches, and the batches are shuffled again. The order
-    depends on (seed, epoch) alone, so an epoch that was interrupted repeats itself.
+    Rows are shuffled, sorted by length within pools of ``pool`` batches, and the batches are shuffled again. What does not
+    fill a batch is one of its own, of any lengths: each of its texts weighs more than those of a full one, and that must not
+    fall to the longest. The order depends on (seed, epoch) alone, so an epoch that was interrupted repeats itself.
     """
     generator = numpy_generator(seed, "order", epoch)
-    shuffled = generator.permutation(rows)
-    batches = []
-    for start in range(0, len(shuffled), pool * batch_size):
-        chunk = shuffled[start : start + pool * batch_size]
+    short, full = np.split(generator.permutation(rows), [len(rows) % batch_size])
+    batches = [short] if len(short) else []
+    for start in range(0, len(full), pool * batch_size):
+        chunk = full[start : start + pool * batch_size]
         chunk = chunk[np.argsort(texts.lengths[chunk], kind="stable")]
-        batches += [chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size)]
+        batches += np.split(chunk, len(chunk) // batch_size)
     for i in generator.permutation(len(batches)):
         yield collate(texts, batches[i])
 
@@ -68,7 +69,7 @@ def endless_batches(
     """Batches of ``rows`` in ever new orders, for texts that accompany the epochs of others.
 
     What an epoch sees depends on (seed, purpose, epoch) alone, so it repeats itself after an interruption. Every batch is
-    full, unless there are fewer rows than that.
+    full, unless there are fewer rows than that; which texts are left over is drawn anew in each turn.
 
     Raises:
         ValueError: no rows.

@@ -3,7 +3,7 @@
 jieba cuts first, then everything but Han words goes: emoji, punctuation, digits, Latin letters and stop words. The order
 matters: cutting a text whose punctuation is already gone glues the end of one clause to the start of the next.
 
-English texts, which paper B does not have but a user's table may, are lower-cased and cut into words.
+Texts in Latin letters, which paper B does not have but a user's table may, are lower-cased and cut into words.
 """
 
 import logging
@@ -17,7 +17,7 @@ from paperkit.errors import InputError
 
 STOP_WORDS = ("none", "keep-negations", "literal")
 _HAN_WORD = regex.compile(r"\p{Han}+")
-_ENGLISH_WORD = regex.compile(r"[a-z]+(?:n't|'[a-z]+)?")
+_LATIN_WORD = regex.compile(r"[\p{Latin}\p{M}]+(?:'[\p{Latin}\p{M}]+)?")
 
 
 @cache
@@ -57,7 +57,7 @@ def cut(text: str, language: str) -> list[str]:
     """All words of one text in order, before stop words are taken out."""
     if language == "zh":
         return [word for word in quiet_jieba().cut(text) if _HAN_WORD.fullmatch(word)]
-    return _ENGLISH_WORD.findall(text.lower().replace("’", "'"))
+    return _LATIN_WORD.findall(text.lower().replace("’", "'"))
 
 
 def segment(texts: Iterable[str], language: str, which: str = "keep-negations") -> list[list[str]]:

@@ -21,6 +21,7 @@ from paperkit.text.batches import Batch, collate, endless_batches, evaluation_ba
 from paperkit.text.vocabulary import Encoded
 from paperkit.training import checkpoint
 from paperkit.training.methods import Schedule
+from paperkit.training.numerics import precision
 from paperkit.training.objective import Objective, Step
 
 SELECT = ("accuracy", "f1_macro", "loss")
@@ -170,11 +171,6 @@ def steps(
         batch = batch.to(device)
         yield Step(number, number / total, batch, targets[batch.rows], **extra)
         number += 1
-
-
-def precision(device: torch.device, dtype: str):
-    """Mixed precision, if asked for."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
 
 
 def forward(model: nn.Module, batch: Batch, dtype: str) -> Tensor:

@@ -79,7 +79,8 @@ class Method:
     @property
     def seeded(self) -> bool:
         """Whether another seed gives another result; reference rows have one result."""
-        return self.network or self.labelled < 1 or self.noise is not None or self.mixed_branches > 0
+        drawn = self.labelled < 1 or self.undersample or self.noise is not None or self.mixed_branches > 0
+        return self.network or drawn
 
     @property
     def network(self) -> bool:

@@ -4,9 +4,13 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from paperkit import code
 from paperkit.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def resolve_device(device: str) -> str:
@@ -40,17 +44,27 @@ def resolve_dtype(dtype: str, device: str) -> str:
     return "bfloat16" if fast else "float32"
 
 
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Compute in ``count`` threads, then in as many as before: how a sum is split among threads moves its last digits."""
+def precision(device: "torch.device", dtype: str) -> "torch.autocast":
+    """Mixed precision where ``dtype`` is ``"bfloat16"``; nothing changes with ``"float32"``."""
     import torch
 
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Compute in ``count`` threads, PyTorch and what NumPy and scikit-learn call, then in as many as before: how a sum is split
+    among threads moves its last digits."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    with threadpool_limits(count):
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 @lru_cache(maxsize=4)

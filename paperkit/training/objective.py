@@ -21,6 +21,7 @@ from paperkit.models.momentum import MomentumCopy, Queue
 from paperkit.seeds import derive, numpy_generator
 from paperkit.text.batches import Batch
 from paperkit.training.methods import Method
+from paperkit.training.numerics import precision
 
 LabelledLoss = Callable[[Tensor, Tensor], Tensor]
 """Logits ``(N, K)`` and labels ``(N,)`` to the loss of each example ``(N,)``."""
@@ -172,7 +173,7 @@ class Objective(nn.Module):
                 lengths = torch.where(share >= 0.5, batch.lengths, batch.lengths[partner])
                 logits = self.classify(model, losses.mix(embedded, partner, share), lengths)
             else:
-                with self._precision(embedded):
+                with precision(embedded.device, self.dtype):
                     logits = model.output(
                         model.output_dropout(losses.mix(model.represent(embedded, batch.lengths), partner, share))
                     )
@@ -250,14 +251,15 @@ class Objective(nn.Module):
         negatives = None
         if step.negatives is not None:
             negatives = self._project(model, model.embed(step.negatives.ids), step.negatives.lengths)
-        queue = self.queue.contents() if self.queue else None
-        sim = losses.info_nce(h, positives, c.temperature, queue, negatives).mean()
+        queue, own = (self.queue.contents(), self.queue.holds(batch.rows)) if self.queue else (None, None)
+        sim = losses.info_nce(h, positives, c.temperature, queue, negatives, own).mean()
         (share * sim).backward()
         logs["sim"] = sim.detach()
         if self.queue:
             with torch.no_grad():
                 encoder, projection = self.momentum_encoder.module.eval(), self.momentum_projection.module.eval()
-                self.queue.push(self._project(encoder, encoder.embed(batch.ids), batch.lengths, projection))
+                keys = self._project(encoder, encoder.embed(batch.ids), batch.lengths, projection)
+                self.queue.push(keys, batch.rows)
             logs["queue"] = self.queue.fill.float()
         return logs["sim"]
 
@@ -265,18 +267,15 @@ class Objective(nn.Module):
         self, model: nn.Module, embedded: Tensor, lengths: Tensor, projection: nn.Module | None = None
     ) -> Tensor:
         """Sentence embeddings ``(N, d)`` as they are trained: through the MLP that evaluation leaves out."""
-        with self._precision(embedded):
+        with precision(embedded.device, self.dtype):
             return at_least_float32((projection or self.projection)(model.represent(embedded, lengths)))
 
     # what they share
 
     def classify(self, model: nn.Module, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Logits ``(N, K)`` in float32 at least, computed in mixed precision if asked for."""
-        with self._precision(embedded):
+        with precision(embedded.device, self.dtype):
             return at_least_float32(model.classify(embedded, lengths))
-
-    def _precision(self, x: Tensor) -> torch.autocast:
-        return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.dtype == "bfloat16")
 
     def _generator(self, purpose: str, number: int) -> torch.Generator:
         return torch.Generator().manual_seed(derive(self.seed, purpose, number))

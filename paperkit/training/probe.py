@@ -13,7 +13,7 @@ from torch import nn
 
 from paperkit.text.batches import evaluation_batches
 from paperkit.text.vocabulary import Encoded
-from paperkit.training.loop import precision
+from paperkit.training.numerics import precision
 
 STRENGTH = 1.0
 """C of the regression on centred representations of mean length 1. Weak enough that the labelled texts keep a gradient, and

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paperkit.corpora.corpus import CONTRADICTING, Corpus, assemble, normalise
-from paperkit.corpora.pools import pools
+from paperkit.corpora.pools import FEWEST, pools
 from paperkit.training.execute import labelled_rows
 
 
@@ -28,7 +28,7 @@ def texts(corpus, rows) -> list[str]:
 
 
 PARTS = ("labelled", "uda", "esimcse", "dev", "test", "sa", "ra")
-corpora = st.lists(st.tuples(st.integers(-1, 2), st.booleans()), max_size=120).map(
+corpora = st.lists(st.tuples(st.integers(-1, 2), st.booleans()), max_size=240).map(
     lambda rows: made([label for label, _ in rows], ["core" if core else "too short" for _, core in rows])
 )
 
@@ -49,14 +49,14 @@ def test_what_may_be_in_which_part(corpus, share, robustness, paired):
         assert len(sample) == min(robustness, len(parts.test)) and set(sample) <= set(parts.test)
     assert not paired or np.array_equal(parts.sa, parts.ra)
 
-    expected = set(corpus.rows("unlabelled").index) | (set(train) - set(parts.labelled))
-    assert parts.reused == (not expected)
-    assert parts.from_corpus + parts.from_training == len(expected)
+    own = set(corpus.rows("unlabelled").index) | (set(train) - set(parts.labelled))
+    assert parts.from_corpus + parts.from_training == len(own)
+    again = set() if len(own) >= FEWEST else set(parts.labelled)
+    assert parts.from_labelled == len(again)
     uda, esimcse = set(parts.uda), set(parts.esimcse)
-    assert not uda & esimcse and uda | esimcse == (expected or set(parts.labelled))
+    assert not uda & esimcse and uda | esimcse == own | again
     assert 0 <= len(uda) - len(esimcse) <= 1
     assert not (uda | esimcse | set(parts.labelled)) & (set(parts.dev) | set(parts.test))
-    assert parts.reused or not (uda | esimcse) & set(parts.labelled)
 
 
 @given(corpora, st.randoms(use_true_random=False), st.integers(1, 9))
@@ -70,22 +70,22 @@ def test_neither_the_order_of_the_rows_nor_their_ids_matter(corpus, random, robu
 
 
 def test_unlabelled_texts_are_the_pools():
-    corpus = made([0, 1] * 40 + [-1] * 21)
+    corpus = made([0, 1] * 40 + [-1] * (FEWEST + 1))
     parts = pools(corpus, 500)
-    assert (len(parts.uda), len(parts.esimcse)) == (11, 10)
+    assert (len(parts.uda), len(parts.esimcse)) == (FEWEST // 2 + 1, FEWEST // 2)
     assert set(corpus.table.label.iloc[parts.uda]) == {-1}
-    assert parts.sentence == "21 texts without a label"
+    assert parts.sentence == f"{FEWEST + 1} texts without a label"
     assert np.array_equal(parts.labelled, corpus.rows("train").index)
 
 
 def test_training_texts_whose_labels_are_not_used_join_them():
-    corpus = made([0, 1] * 40 + [-1] * 21)
+    corpus = made([0, 1] * 90 + [-1] * 21)
     train = corpus.rows("train").index.to_numpy()
     parts = pools(corpus, 500, train[:10])
     assert np.array_equal(parts.labelled, train[:10])
     assert len(parts.uda) + len(parts.esimcse) == 21 + len(train) - 10
     assert parts.sentence == f"21 texts without a label and {len(train) - 10} training texts whose labels are not used"
-    alone = made([0, 1] * 40)
+    alone = made([0, 1] * 90)
     train = alone.rows("train").index.to_numpy()
     assert pools(alone, 5, train[:10]).sentence == f"{len(train) - 10} training texts whose labels are not used"
 
@@ -93,9 +93,21 @@ def test_training_texts_whose_labels_are_not_used_join_them():
 def test_without_any_the_training_texts_are_used_twice_and_it_is_said():
     corpus = made([0, 1] * 40)
     parts = pools(corpus, 5)
-    assert parts.reused and set(parts.uda) | set(parts.esimcse) == set(corpus.rows("train").index)
-    assert parts.sentence == f"no text without a label: all {len(parts.labelled)} training texts are used again " \
+    assert parts.from_labelled and set(parts.uda) | set(parts.esimcse) == set(corpus.rows("train").index)
+    assert parts.sentence == f"no text without a label: all {len(parts.labelled)} labelled texts are used again " \
                              "without their labels"  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 3, FEWEST - 1, FEWEST])
+def test_a_few_texts_without_a_label_are_no_pool_by_themselves(count):
+    corpus = made([0, 1] * 40 + [-1] * count)
+    parts = pools(corpus, 5)
+    own, again = set(corpus.rows("unlabelled").index), set(corpus.rows("train").index)
+    assert set(parts.uda) | set(parts.esimcse) == own | (again if count < FEWEST else set())
+    wanted = f"{count} texts without a label"
+    if count < FEWEST:
+        wanted += f", too few: all {len(again)} labelled texts are used again without their labels"
+    assert parts.sentence == wanted
 
 
 def test_a_contradicting_text_is_in_no_part():
@@ -129,7 +141,7 @@ def test_a_platform_is_divided_by_itself():
     corpus = replace(corpus, table=table)
     mine = corpus.rows("train", "small").index.to_numpy()
     parts = pools(corpus, 5, mine, platform="small")
-    assert parts.reused, "what others were trained on is no text of this platform"
+    assert parts.from_labelled, "what others were trained on is no text of this platform"
     assert set(parts.uda) | set(parts.esimcse) == set(parts.labelled) == set(mine) and len(parts.esimcse)
     assert all((table.platform.iloc[getattr(parts, name)] == "small").all() for name in PARTS)
     with pytest.raises(ValueError, match="is no training row"):

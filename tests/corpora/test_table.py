@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from paperkit.corpora.corpus import leaks, normalise
 from paperkit.corpora.pools import pools
 from paperkit.corpora.sheet import _decoded
-from paperkit.corpora.table import FEWEST_UNLABELLED, LONGEST, in_order, read
+from paperkit.corpora.table import LONGEST, in_order, read
 from paperkit.errors import InputError
 from paperkit.training.execute import training_rows
 from paperkit.training.methods import Method
@@ -381,23 +381,11 @@ def _learned_from(corpus, without) -> None:
     assert not set(without) & {row for rows in everything for row in rows.tolist()}
 
 
-@pytest.mark.parametrize("count", [1, 3, FEWEST_UNLABELLED - 1, FEWEST_UNLABELLED])
-def test_a_few_rows_without_a_label_are_no_pool(tmp_path, count):
-    corpus = load(tmp_path, table([*GOOD, *((f"nobody said {number}", "") for number in range(count))]))
-    few = count < FEWEST_UNLABELLED
-    reason = f"row without a label not used: they are fewer than {FEWEST_UNLABELLED}"
-    assert notes(corpus).get(reason, (0,))[0] == count * few
-    divided = pools(corpus, 10)
-    pool = sorted([*divided.uda, *divided.esimcse])
-    assert pool == corpus.rows("train" if few else "unlabelled").index.tolist()
-    assert len(corpus.table) == len(GOOD) + count, "they are counted"
-
-
 @pytest.mark.parametrize("alphabet", ["абвгдежз", "0123456789"])
 def test_texts_of_which_no_words_are_made_are_refused(tmp_path, alphabet):
     rows = [("".join(alphabet[int(digit) % len(alphabet)] for digit in f"{7919 * n:06d}"), label)
             for n, (_, label) in enumerate(GOOD)]  # fmt: skip
-    with pytest.raises(InputError, match="fewer than two classes hold Chinese characters or the letters a to z"):
+    with pytest.raises(InputError, match="fewer than two classes hold Chinese characters or Latin letters"):
         load(tmp_path, table(rows))
 
 

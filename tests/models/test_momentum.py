@@ -112,7 +112,7 @@ def pushed(size: int, sizes: list[int], queue: Queue | None = None, first: int =
     queue, plain, number = queue or Queue(size, 2), deque(maxlen=size), first
     for n in sizes:
         numbers = torch.arange(number, number + n, dtype=torch.float32)
-        queue.push(torch.stack([numbers, -numbers], dim=1))
+        queue.push(torch.stack([numbers, -numbers], dim=1), numbers.long() % 5)
         plain.extend(numbers.tolist())
         number += n
     return queue, list(plain)
@@ -121,6 +121,8 @@ def pushed(size: int, sizes: list[int], queue: Queue | None = None, first: int =
 def held(queue: Queue) -> list[float]:
     contents = queue.contents()
     assert torch.equal(contents[:, 0], -contents[:, 1])
+    wanted = torch.arange(7)
+    assert torch.equal(queue.holds(wanted), wanted[:, None] == contents[:, 0] % 5), "whose embeddings they are"
     return sorted(contents[:, 0].tolist())
 
 
@@ -148,17 +150,17 @@ def test_it_is_empty_at_the_start():
     queue = Queue(3, 2)
     assert queue.contents().shape == (0, 2)
     assert not list(queue.parameters())
-    assert set(queue.state_dict()) == {"storage", "pointer", "fill"}, "all of it stands in a checkpoint"
+    assert set(queue.state_dict()) == {"storage", "rows", "pointer", "fill"}, "all of it stands in a checkpoint"
 
 
 def test_what_is_pushed_keeps_no_graph_and_no_tie():
     queue, embeddings = Queue(3, 2), torch.ones(2, 2, requires_grad=True)
-    queue.push(embeddings * 2)
+    queue.push(embeddings * 2, torch.arange(2))
     assert not queue.contents().requires_grad
     with torch.no_grad():
         embeddings.zero_()
     assert queue.contents().tolist() == [[2, 2], [2, 2]]
-    queue.push(torch.ones(1, 2, dtype=torch.bfloat16))
+    queue.push(torch.ones(1, 2, dtype=torch.bfloat16), torch.arange(1))
     assert queue.contents().dtype == torch.float32
 
 

@@ -1,12 +1,14 @@
 """Batches: every text once, little padding, an order that depends on nothing but the seed and the epoch."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperkit.text.batches import collate, evaluation_batches, training_batches
+from paperkit.text.batches import collate, endless_batches, evaluation_batches, training_batches
 from paperkit.text.vocabulary import Encoded, Vocabulary
 
 
@@ -47,10 +49,31 @@ def test_an_epoch_has_every_row_once(lengths, size, pool, epoch, seed, data):
     seen = [row for batch in batches for row in batch.rows.tolist()]
     assert sorted(seen) == sorted(rows.tolist())
     assert len(batches) == -(-len(rows) // size), "as many as the learning rate is planned for"
-    assert all(1 <= len(batch.rows) <= size for batch in batches)
+    assert sorted(len(batch.rows) for batch in batches)[1:] == [size] * (len(batches) - 1), "one is short, at most"
     for batch in batches:
         expected = collate(texts, batch.rows.numpy())
         assert torch.equal(batch.ids, expected.ids) and torch.equal(batch.lengths, expected.lengths)
+
+
+@given(st.integers(1, 40), st.integers(1, 7), st.integers(0, 2**40))
+def test_every_text_is_read_in_the_long_run(n, size, seed):
+    """The longest too: sorted by length it would otherwise be what never fills a batch."""
+    texts = texts_of(np.arange(n))
+    full = min(size, n)
+    batches = list(islice(endless_batches(texts, np.arange(n), size, seed, 0, "test"), 60 * max(1, n // full)))
+    assert {len(batch) for batch in batches} == {full}
+    assert all(len(set(batch.rows.tolist())) == full for batch in batches), "no text is in a batch twice"
+    times = np.bincount(np.concatenate([batch.rows for batch in batches]), minlength=n)
+    assert times.min() > 0 and times.sum() == 60 * max(1, n // full) * full
+
+
+def test_the_short_batch_is_no_longer_than_the_others():
+    """Its texts weigh more than those of a full one, so it must not be always the longest."""
+    texts, lengths = texts_of(np.arange(1, 51)), []
+    for epoch in range(200):
+        lengths += [batch.lengths.double().mean() for batch in training_batches(texts, np.arange(50), 8, 0, epoch)
+                    if len(batch) == 2]  # fmt: skip
+    assert len(lengths) == 200 and np.mean(lengths) == pytest.approx(25.5, abs=2.5)
 
 
 @given(LENGTHS, st.integers(1, 7), st.data())
@@ -79,7 +102,7 @@ def test_hardly_any_padding(skewed):
     shuffled = np.random.default_rng(1).permutation(rows)
     at_random = padding([collate(skewed, shuffled[i : i + 32]) for i in range(0, 2000, 32)])
     assert at_random > 0.5
-    assert padding(training_batches(skewed, rows, 32, 0, 0)) < 0.15
+    assert padding(training_batches(skewed, rows, 32, 0, 0)) < 0.2
     assert padding(evaluation_batches(skewed, rows, 32)) < 0.15
 
 

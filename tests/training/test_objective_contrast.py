@@ -1,5 +1,7 @@
 """The contrastive term of paper A's loss: whose embeddings it compares, and what is kept of them between steps."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -42,7 +44,8 @@ def test_the_queue_is_read_before_it_is_filled_and_holds_no_dropout(kind):
     slow_projection = torch.nn.Sequential(torch.nn.Linear(*objective.projection.dense.weight.shape), torch.nn.Tanh())
     slow_projection.double()[0].load_state_dict(objective.projection.dense.state_dict())
     for number in range(4):
-        step = make_step(kind, number, similar=batch(kind, (3, 4, 6, 2), 10 + number))
+        others = batch(kind, (3, 4, 6, 2), 10 + number)  # of no text that the queue holds
+        step = make_step(kind, number, similar=replace(others, rows=others.rows + 10 * number))
         for part in model.modules():  # the loss itself is compared without dropout
             if isinstance(part, torch.nn.Dropout):
                 part.p = 0.0
@@ -63,6 +66,22 @@ def test_the_queue_is_read_before_it_is_filled_and_holds_no_dropout(kind):
             for mine, theirs in ((slow, model), (slow_projection, objective.projection)):
                 for own, other in zip(mine.parameters(), theirs.parameters(), strict=True):
                     own.mul_(0.5).add_(0.5 * other)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_is_no_negative_of_itself(kind):
+    """The queue may hold what a text was some steps ago, where the texts are few."""
+    model, objective = contrastive(kind)
+    step = make_step(kind, similar=batch(kind, (3, 4, 6, 2), 10))
+    objective.backward(model, step)
+    held = objective.queue.contents()
+    assert held.shape[0] == 4, "the very texts of the step"
+    h = sentences(model, objective.projection, step.similar)
+    other = sentences(model, objective.projection, step.positives)
+    expected = losses.info_nce(
+        h, other, objective.method.contrast.temperature, held, None, torch.eye(4, dtype=torch.bool)
+    )
+    assert objective.backward(model, step)["sim"].item() == near(expected.mean().item())
 
 
 def test_embeddings_of_the_queue_have_no_dropout_and_both_sides_of_a_pair_have_their_own():

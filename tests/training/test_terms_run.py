@@ -66,7 +66,8 @@ def gathered(corpus, store, method, schedule=SCHEDULE, seed=0):
     return (*gather(corpus, None, prepared, rows, dev, method, schedule, seed, store), prepared)
 
 
-def test_what_accompanies_the_labelled_texts(corpus, store):
+def test_what_accompanies_the_labelled_texts(corpus, store, monkeypatch):
+    monkeypatch.setattr("paperkit.corpora.pools.FEWEST", 1)
     method = replace(FEW, consistency=Consistency(), contrast=Contrast(eda_negatives=True))
     data, sizes, prepared = gathered(corpus, store, method)
     divided = pools(corpus, 0, data.train_rows)
