@@ -146,28 +146,26 @@ def _unlike(theirs: list[list[str]], ours: list[list[str]], trained: bool) -> st
 
     Counts (``n_…``) and what no run went into must agree. Of the intervals, ``<m>_low`` to ``<m>_high``, no more than
     :data:`APART`, or one, may lie apart from the reference's by more than :data:`TOLERANCE`, seeds that agree by chance left
-    aside. In a file without any, such as those of single runs, the mean of a column may differ by its standard deviation at
-    most.
+    aside. The mean of a column without intervals, as in files of single runs, may differ by its standard deviation at most.
     """
     if not trained:
         return "though nothing was trained for it"
     a, b = (pd.DataFrame(rows[1:], columns=rows[0]).apply(pd.to_numeric, errors="coerce") for rows in (theirs, ours))
     if changed := [name for name in a if name.startswith("n_") and not a[name].equals(b[name])]:
         return f"{changed[0]} is another one"
-    known = apart = 0
+    known, apart, bounded = 0, 0, set()
     for low in [name for name in a if name == "low" or name.endswith("_low")]:
-        high = f"{low.removesuffix('low')}high"
+        high, value = f"{low.removesuffix('low')}high", a.columns[max(0, a.columns.get_loc(low) - 1)]
+        bounded |= {value, low, high}
         both = (a[high] > a[low]) & (b[high] > b[low])
         known += int(both.sum())
         apart += int((both & (np.maximum(b[low] - a[high], a[low] - b[high]) > TOLERANCE)).sum())
     if apart > max(1, APART * known):
         return f"{apart} of {known} intervals lie apart"
-    if not known:
-        gaps = (a.mean() - b.mean()).abs()
-        far = gaps > np.maximum(a.std().fillna(0), TOLERANCE * np.maximum(1, a.mean().abs()))
-        if far.any():
-            return f"the mean of {far.idxmax()} is another one"
-    return ""
+    a, b = (each.drop(columns=bounded & {*each}) for each in (a, b))
+    gaps = (a.mean() - b.mean()).abs()
+    far = gaps > np.maximum(a.std().fillna(0), TOLERANCE * np.maximum(1, a.mean().abs()))
+    return f"the mean of {far.idxmax()} is another one" if far.any() else ""
 
 
 def _read(file: Path) -> list[list[str]]:

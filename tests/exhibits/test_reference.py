@@ -228,6 +228,15 @@ def test_intervals_beside_the_reference_are_a_disagreement_on_any_processor(buil
     assert (f"{apart} of 20 intervals lie apart; {ABACUS}" in line) == bool(apart)
 
 
+@pytest.mark.parametrize(("steps", "good"), [("50", True), ("480", False)])
+def test_a_column_without_intervals_is_looked_at_beside_those_with(build, steps, good):
+    study, write = reference(build, "steps,a_mean,a_low,a_high\n48,0.5,0.4,0.6\n52,0.6,0.5,0.7\n")
+    write(f"steps,a_mean,a_low,a_high\n{steps},0.55,0.45,0.65\n{steps},0.6,0.5,0.7\n")
+    computed_on(study, theirs="Abacus", ours="Curta", runs=20)
+    (line,), agrees = verify(study)
+    assert agrees == good and ("the mean of steps is another one" in line) == (not good)
+
+
 def test_what_is_unknowable_on_both_sides_agrees(build):
     study, write = reference(build, "model,a,b\nA,,inf\nB,0.5,\n")
     write("model,a,b\nA,,inf\nB,0.51,\n")
