@@ -282,6 +282,16 @@ def test_make_claims_fails_when_the_numbers_were_changed_afterwards(capsys, refe
     assert any("B5a is written down as 'contradicted', but the numbers say 'supported'" in line for line in err)
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_build_of_one_exhibit_does_not_hide_the_reference(capsys, reference, whole):
+    build = reference.parents[1] / "build" / "public" / "cpu"
+    build.mkdir(parents=True)
+    for name in ("b_table_4_runs.csv", *(["claims.csv"] if whole else [])):
+        shutil.copyfile(reference / name, build / name)
+    code, out, _ = claims_command(capsys)
+    assert code == 0 and ("build/public" in out.splitlines()[0]) == whole
+
+
 def test_without_build_and_reference_there_are_no_claims_to_print(capsys, tmp_path, monkeypatch):
     for room in ("FIGURES", "BUILD"):
         monkeypatch.setenv(f"PAPERKIT_{room}", str(tmp_path / room.lower()))
