@@ -146,8 +146,8 @@ publish: $(READY) ## make these results the committed reference in figures/
 	$(RUN) publish $(OPTIONS)
 
 # The only target that may use the network after setup.
-data: $(READY) ## fetch the public corpora
-	$(if $(filter file,$(origin HF_HUB_OFFLINE)),HF_HUB_OFFLINE=0 )$(RUN) data --profile $(call quote,$(value PROFILE))
+data: $(READY) ## fetch the public corpora (PROFILE=gpu: and its encoders)
+	$(if $(filter file,$(origin HF_HUB_OFFLINE)),HF_HUB_OFFLINE=0 )$(RUN) data --profile $(call quote,$(value PROFILE))$(if $(value SET), --set $(foreach pair,$(value SET),$(call quote,$(pair))))
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@mkdir -p build/lab

@@ -13,6 +13,8 @@ from typing import Any
 from paperkit import paths
 from paperkit.errors import InputError
 
+SEED_COUNTS = ("seeds", "large_seeds", "ablation_seeds", "curve_seeds")
+"""What ``--seeds`` sets: everything that a claim may be judged by."""
 AT_ONCE = 4
 """Notebooks that run at a time, at most: each has a process of its own, with torch and the corpora in it."""
 
@@ -50,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 def overrides(pairs: list[str], seeds: str | None) -> dict[str, Any]:
     """``["gamma=3", "alpha=inverse"]`` as a dictionary; numbers, lists and None are read as such, all else is text."""
     values: dict[str, Any] = {}
-    of_models = [f"seeds={seeds}", f"large_seeds={seeds}"] if seeds else []  # of paper B, of paper A
+    of_models = [f"{name}={seeds}" for name in SEED_COUNTS] if seeds else []
     for pair in [*pairs, *of_models]:
         name, equals, value = pair.partition("=")
         if not (name and equals):
@@ -236,9 +238,14 @@ def _where(options) -> None:
 
 
 def _data(options) -> None:
-    from paperkit import corpora
+    """The public corpora, and the encoders that the profile reads."""
+    from paperkit import corpora, profiles
+    from paperkit.models import backbones
 
+    profile = profiles.load(options.profile, "public", overrides(options.set, None))
     corpora.fetch()
+    for name in dict.fromkeys((profile.backbone_en, profile.backbone_zh)):
+        backbones.find(name)
 
 
 def _refresh(options) -> int:

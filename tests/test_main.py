@@ -112,6 +112,15 @@ def test_a_wrong_column_of_a_table_is_refused(capsys, home, command):
     assert "mine.csv" in said and "'review'" in said and "'text', 'label'" in said
 
 
+def test_make_data_fetches_what_the_profile_reads(monkeypatch):
+    asked = []
+    monkeypatch.setattr("paperkit.corpora.fetch", lambda: asked.append("corpora"))
+    monkeypatch.setattr("paperkit.models.backbones.find", asked.append)
+    assert main(["data"]) == 0 and asked == ["corpora", "mini"]
+    assert main(["data", "--profile", "gpu"]) == 0
+    assert asked[2:] == ["corpora", "roberta-base", "hfl/chinese-roberta-wwm-ext"]
+
+
 @pytest.mark.parametrize("data", ["embedded", "public"])
 def test_columns_without_a_table_are_refused(capsys, home, data):
     """Someone forgot DATA=: they must not get the results of other data."""
@@ -335,7 +344,7 @@ def test_settings_are_read_as_what_they_look_like(pair, value):
 
 
 def test_the_later_of_two_settings_counts_and_seeds_are_a_setting():
-    assert cli.overrides(["gamma=1", "gamma=2"], "4") == {"gamma": 2, "seeds": 4, "large_seeds": 4}
+    assert cli.overrides(["gamma=1", "gamma=2"], "4") == {"gamma": 2, **dict.fromkeys(cli.SEED_COUNTS, 4)}
     assert cli.overrides([], None) == {}
 
 
