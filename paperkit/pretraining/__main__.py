@@ -22,7 +22,7 @@ from paperkit import code, paths
 from paperkit.corpora.plain import PRETRAINING
 from paperkit.pretraining import text, tokenizer, train
 from paperkit.pretraining.export import export, write_card
-from paperkit.pretraining.stream import Stream, encode, mixed
+from paperkit.pretraining.stream import Stream, encode
 from paperkit.pretraining.vectors import token_vectors
 from paperkit.store import Store, key
 from paperkit.training import checkpoint
@@ -32,21 +32,20 @@ TOKENIZER, STREAMS, FACTS = "tokenizer.json", "streams.safetensors", "text.json"
 
 
 def prepare(folder: Path, documents: list[text.Text], vocabulary: int) -> None:
-    """Tokeniser, token streams (the training text of each source, the held-out text of each language) and their sizes, into
-    ``folder``."""
+    """Tokeniser, token streams (training text, and held-out text of each language) and their sizes, into ``folder``."""
     print(f"{len(documents):,} documents; cutting Chinese into words", flush=True)
     lines = [text.parted(document) for document in documents]
     held = [text.held_out(document) for document in documents]
     learned = tokenizer.train((line for line, out in zip(lines, held, strict=True) if not out), vocabulary)
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {"train": [], **{language: [] for language in PRETRAINING}}
     for document, line, out in zip(documents, lines, held, strict=True):
-        groups.setdefault(document.language if out else document.source, []).append(line)
-    arrays, facts = {}, {"documents": len(documents), "characters": {}, "tokens": {}}
-    for name, group in sorted(groups.items()):
+        groups[document.language if out else "train"].append(line)
+    arrays, facts = {}, {"documents": len(documents), "characters": {}}
+    for name, group in groups.items():
         stream = encode(group, learned)
         print(f"{name}: {len(stream.tokens):,} tokens of {len(group):,} documents", flush=True)
         arrays |= {f"{name}.tokens": stream.tokens, f"{name}.words": stream.words}
-        facts["tokens"][name] = len(stream.tokens)
+        facts[f"{name}_tokens"] = len(stream.tokens)
     for document in documents:
         sizes = facts["characters"]
         sizes[document.source] = sizes.get(document.source, 0) + len(document.text)
@@ -79,34 +78,29 @@ def main() -> None:
             "numerics": code.versions("jieba", "tokenizers")}  # fmt: skip
     prepared = store.get("pretraining-text", read, lambda folder: prepare(folder, documents, shape.vocabulary))
     arrays = load_file(prepared / STREAMS)
-    streams = {name.removesuffix(".tokens"): Stream(tokens, arrays[name.removesuffix("tokens") + "words"])
-               for name, tokens in arrays.items() if name.endswith(".tokens")}  # fmt: skip
-    held_out = {language: streams.pop(language) for language in PRETRAINING}
-    read_through = mixed((streams[name] for name in sorted(streams)), recipe.smoothing)
+    streams = {name: Stream(arrays[f"{name}.tokens"], arrays[f"{name}.words"]) for name in ("train", *PRETRAINING)}
     learned = Tokenizer.from_file(str(prepared / TOKENIZER))
     shape = replace(shape, vocabulary=learned.get_vocab_size())
 
     vectors = None
     if recipe.vector_epochs:
-        known = {"text": key(read), "smoothing": recipe.smoothing, "width": shape.width, "epochs": recipe.vector_epochs,
-                 "seed": recipe.seed, "code": code.digest("paperkit.pretraining.vectors"),
-                 "numerics": code.versions("gensim", "numpy")}  # fmt: skip
+        known = {"text": key(read), "width": shape.width, "epochs": recipe.vector_epochs, "seed": recipe.seed,
+                 "code": code.digest("paperkit.pretraining.vectors"), "numerics": code.versions("gensim", "numpy")}  # fmt: skip
 
         def embed(folder: Path) -> None:
             print("CBOW vectors of the tokens", flush=True)
-            found = token_vectors(read_through.tokens, shape.vocabulary, shape.width, recipe.vector_epochs, recipe.seed,
+            found = token_vectors(streams["train"].tokens, shape.vocabulary, shape.width, recipe.vector_epochs, recipe.seed,
                                   std=RobertaConfig().initializer_range)  # fmt: skip
             save_file({"vectors": found}, folder / "vectors.safetensors")
 
         vectors = load_file(store.get("pretraining-vectors", known, embed) / "vectors.safetensors")["vectors"]
 
     def build(folder: Path) -> None:
+        held_out = {name: streams[name] for name in PRETRAINING}
         model = train.pretrain(
-            read_through, shape, recipe, folder, held_out, vectors, lambda line: print(line, flush=True)
+            streams["train"], shape, recipe, folder, held_out, vectors, lambda line: print(line, flush=True)
         )
         facts = json.loads((prepared / FACTS).read_text())
-        facts |= {"train_tokens": sum(len(stream.tokens) for stream in streams.values()),
-                  "epoch_tokens": len(read_through.tokens)}  # fmt: skip
         libraries = numerics(recipe.device) | read["numerics"] | code.versions("transformers")
         facts |= {"held_out_one_in": text.HELD_OUT, "threads": given["threads"], "numerics": libraries,
                   "commit": code.commit()}  # fmt: skip

@@ -53,17 +53,14 @@ def write_card(folder: Path, command: str) -> None:
     last = curve[-1]
     weights = (folder / "model.safetensors").read_bytes()
     code = f", with the code of commit {facts['commit']}" if "commit" in facts else ""
-    epochs = int(last["tokens"]) / facts["epoch_tokens"]
-    sizes, smoothing = {name: facts["tokens"][name] for name in sorted(facts["characters"])}, recipe["smoothing"]
-    times = {name: epochs * (max(sizes.values()) / size) ** (1 - smoothing) for name, size in sizes.items()}
+    epochs = int(last["tokens"]) / facts["train_tokens"]
     counts = sorted(Counter(recipe["lengths"]).items())
     lengths = ", ".join(
         f"{count / len(recipe['lengths']):.0%} of them {length} tokens long" for length, count in counts
     )
     sources = "\n".join(
-        f"| `{name}` | {facts['characters'][name]:,} | {size:,} | {times[name]:.1f} | {public.manifest()[name].licence} "
-        f"| {public.manifest()[name].citation} |"
-        for name, size in sizes.items()
+        f"| `{name}` | {count:,} | {public.manifest()[name].licence} | {public.manifest()[name].citation} |"
+        for name, count in sorted(facts["characters"].items())
     )
     (folder / CARD).write_text(
         f"""---
@@ -90,8 +87,8 @@ model, tokenizer = AutoModel.from_pretrained("paperkit/models/mini"), AutoTokeni
 No text that a corpus of this project selects or tests on, compared after normalisation. Some sources state no licence or allow
 research only, so the weights are **for research use**.
 
-| source | characters | tokens | times read | licence | origin |
-| --- | --- | --- | --- | --- | --- |
+| source | characters | licence | origin |
+| --- | --- | --- | --- |
 {sources}
 
 ## Recipe
@@ -100,8 +97,8 @@ research only, so the weights are **for research use**.
   jieba; a Chinese character is never split.
 - Masked language modelling after RoBERTa: full sequences without padding, other words hidden at every reading; whole words
   (jieba's words of Chinese), 15 % of them; of their tokens 80 % become `<mask>`, 10 % another token, 10 % stay.
-- {facts["steps"]:,} steps of {recipe["batch_tokens"]:,} tokens, {int(last["tokens"]):,} in all, in sequences, {lengths}.
-- Small sources are read more often: a source of n tokens gets room in proportion to n^{smoothing:g}.
+- {facts["steps"]:,} steps of {recipe["batch_tokens"]:,} tokens, {int(last["tokens"]):,} in all ({epochs:.1f} epochs), in sequences,
+  {lengths}.
 - Embeddings start from CBOW vectors of the same tokens ({recipe["vector_epochs"]} passes); everything else from random weights.
 - Muon for the matrices of the layers (peak rate {recipe["matrix_rate"]:g}), AdamW for the rest ({recipe["learning_rate"]:g});
   {recipe["warmup"]:.0%} warm-up, linear decay, weight decay {recipe["weight_decay"]:g}, gradient norm at most {recipe["clip"]:g},
@@ -123,10 +120,9 @@ What that is worth in classification stands in the table `x_encoder_table` (note
 
 ## Limits
 
-{int(last["tokens"]) / 1e6:.0f} million tokens of a text of {facts["train_tokens"] / 1e6:.0f} million are very little beside
-what RoBERTa read. Chinese is mostly news, reviews, abstracts and examination questions, English mostly news wires of 1987, film
-reviews and speeches; it will know little of anything else. It reads at most {shape["positions"]} tokens.
-Biases of its texts were not examined.
+{epochs:.1f} epochs over some {facts["train_tokens"] / 1e6:.0f} million tokens are very little beside what RoBERTa read. Chinese is
+mostly news, reviews, abstracts and examination questions, English mostly news wires of 1987, film reviews and speeches; it
+will know little of anything else. It reads at most {shape["positions"]} tokens. Biases of its texts were not examined.
 
 sha256 of `model.safetensors`: `{hashlib.sha256(weights).hexdigest()}`
 """,

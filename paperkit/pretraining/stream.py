@@ -36,31 +36,6 @@ class Stream:
         return tokens, words
 
 
-def mixed(sources: Iterable[Stream], smoothing: float) -> Stream:
-    """One stream of several sources, of which the smaller ones are repeated.
-
-    A source of n tokens gets room in proportion to n^``smoothing`` (multilingual BERT's smoothed sampling): 1 leaves every
-    source as it is, 0 gives all of them the room of the largest, which is always read just once.
-
-    Raises:
-        ValueError: no sources, or ``smoothing`` outside 0 to 1.
-    """
-    sources = [source for source in sources if len(source.tokens)]
-    if not sources or not 0 <= smoothing <= 1:
-        raise ValueError(f"{len(sources)} sources with text mixed with smoothing {smoothing}: at least 1, and 0 to 1")
-    largest = max(len(source.tokens) for source in sources)
-    tokens, words, n_words = [], [], 0
-    for source in sources:
-        size = len(source.tokens)
-        room = round(size * (largest / size) ** (1 - smoothing))
-        # np.resize starts again from the front as often as it must; the words of each turn are new ones
-        turns = np.arange(room) // size
-        tokens.append(np.resize(source.tokens, room))
-        words.append(n_words + np.resize(source.words, room) + turns * (int(source.words[-1]) + 1))
-        n_words = int(words[-1][-1]) + 1
-    return Stream(np.concatenate(tokens), np.concatenate(words).astype(np.int32))
-
-
 def encode(texts: Iterable[str], tokenizer: Tokenizer) -> Stream:
     """The stream of ``texts``, whose Chinese words are parted by ``BORDER`` (see :func:`paperkit.pretraining.text.parted`).
 

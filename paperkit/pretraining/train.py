@@ -43,7 +43,7 @@ class Shape:
 class Recipe:
     """The training."""
 
-    tokens: int = 60_000_000
+    tokens: int = 54_000_000
     """Tokens read in all, over as many epochs as that takes."""
     batch_tokens: int = 4_096
     """Tokens per step."""
@@ -54,8 +54,6 @@ class Recipe:
     """Peak of AdamW's rate, for embeddings, biases and norms: linear warm-up, then linear decay to 0."""
     matrix_rate: float = 0.02
     """The same of Muon's rate, for the matrices of the layers; Muon orthogonalises their updates and needs fewer steps."""
-    smoothing: float = 0.5
-    """How much the sizes of the sources count in what is read; see :func:`paperkit.pretraining.stream.mixed`."""
     vector_epochs: int = 3
     """Passes of CBOW over the text, from whose vectors the embeddings start; 0 starts from noise."""
     warmup: float = 0.04

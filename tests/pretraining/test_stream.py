@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paperkit.pretraining.stream import IGNORED, Stream, encode, mask, mixed
+from paperkit.pretraining.stream import IGNORED, Stream, encode, mask
 from paperkit.pretraining.text import Text, parted
 from paperkit.pretraining.tokenizer import BORDER, END, MASK, PAD, SPECIAL, START
 
@@ -183,24 +183,3 @@ def test_a_mask_depends_on_seed_and_purpose_alone(many):
     before = tokens.copy()
     masked(0, 5)
     assert np.array_equal(tokens, before), "what is masked is a copy"
-
-
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.floats(0, 1))
-def test_a_mixed_text_reads_the_largest_source_once_and_small_ones_again_and_again(sizes, smoothing):
-    first = np.cumsum([0, *sizes])
-    sources = [Stream(np.arange(begin, begin + size, dtype=np.uint16), np.arange(size, dtype=np.int32) // 2 + 3)
-               for begin, size in zip(first, sizes, strict=False)]  # fmt: skip
-    whole = mixed(sources, smoothing)
-    times = np.bincount(whole.tokens, minlength=sum(sizes))
-    for begin, size in zip(first, sizes, strict=False):
-        own = times[begin : begin + size]
-        assert own.sum() == round(max(sizes) ** (1 - smoothing) * size**smoothing) and np.ptp(own) <= 1
-    # a word never goes on in the next turn or source
-    assert (np.diff(whole.words) >= 0).all()
-    assert (np.diff(whole.words)[np.diff(whole.tokens.astype(int)) != 1] > 0).all()
-
-
-def test_a_mixture_of_nothing_is_refused():
-    for sources, smoothing in (([], 0.5), ([Stream(np.arange(3, dtype=np.uint16), np.arange(3, dtype=np.int32))], 2.0)):
-        with pytest.raises(ValueError, match="mixed with smoothing"):
-            mixed(sources, smoothing)
