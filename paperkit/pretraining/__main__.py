@@ -6,7 +6,6 @@ Every part is kept in the run store: a killed pretraining goes on from its last 
 import argparse
 import hashlib
 import json
-import os
 import shlex
 import sys
 from dataclasses import asdict, fields, replace
@@ -24,6 +23,7 @@ from paperkit.pretraining import text, tokenizer, train
 from paperkit.pretraining.export import export, write_card
 from paperkit.pretraining.stream import Stream, encode
 from paperkit.pretraining.vectors import token_vectors
+from paperkit.runs import cores
 from paperkit.store import Store, key
 from paperkit.training import checkpoint
 from paperkit.training.numerics import numerics
@@ -62,7 +62,7 @@ def main() -> None:
                 kind = _whole if field.type is int else field.type
                 parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default,
                                     help=f"default {field.default}")  # fmt: skip
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--into", type=Path, default=paths.ROOT / "paperkit" / "models" / "mini",
                         help="the folder of the finished model")  # fmt: skip
     given = vars(parser.parse_args())
@@ -83,9 +83,9 @@ def main() -> None:
     shape = replace(shape, vocabulary=learned.get_vocab_size())
 
     vectors = None
+    known = {"text": key(read), "width": shape.width, "epochs": recipe.vector_epochs, "seed": recipe.seed,
+             "code": code.digest("paperkit.pretraining.vectors"), "numerics": code.versions("gensim", "numpy")}  # fmt: skip
     if recipe.vector_epochs:
-        known = {"text": key(read), "width": shape.width, "epochs": recipe.vector_epochs, "seed": recipe.seed,
-                 "code": code.digest("paperkit.pretraining.vectors"), "numerics": code.versions("gensim", "numpy")}  # fmt: skip
 
         def embed(folder: Path) -> None:
             print("CBOW vectors of the tokens", flush=True)
@@ -101,14 +101,16 @@ def main() -> None:
             streams["train"], shape, recipe, folder, held_out, vectors, lambda line: print(line, flush=True)
         )
         facts = json.loads((prepared / FACTS).read_text())
-        libraries = numerics(recipe.device) | read["numerics"] | code.versions("transformers")
+        libraries = computed_with | read["numerics"]
         facts |= {"held_out_one_in": text.HELD_OUT, "threads": given["threads"], "numerics": libraries,
                   "commit": code.commit()}  # fmt: skip
         export(model, learned, folder, shape, recipe, facts)
         (folder / checkpoint.FILE).unlink()
 
-    identity = {"text": key(read), "shape": asdict(shape), "recipe": asdict(recipe),
-                "code": code.digest("paperkit.pretraining.train")}  # fmt: skip
+    computed_with = numerics(recipe.device) | code.versions("transformers")
+    identity = {"vectors": key(known), "shape": asdict(shape), "recipe": asdict(recipe), "threads": given["threads"],
+                "code": [code.digest(f"paperkit.pretraining.{part}") for part in ("train", "export")],
+                "numerics": computed_with}  # fmt: skip
     finished = store.get("pretraining", identity, build)
     given["into"].mkdir(parents=True, exist_ok=True)
     for file in sorted(finished.iterdir()):

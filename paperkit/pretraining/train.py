@@ -145,6 +145,8 @@ def pretrain(
         model.roberta.embeddings.word_embeddings.weight.data.copy_(torch.from_numpy(vectors))
     optimizers = build_optimizers(model, recipe)
     step, curve = _resume(folder, model, optimizers)
+    if curve:  # killed between the checkpoint and the curve
+        write_curve(folder / CURVE, curve)
     cuts = {length: stream.sequences(length) for length in set(recipe.lengths)}
     started, first, losses = time.perf_counter(), step, []
     seconds = curve[-1]["seconds"] if curve else 0.0

@@ -85,8 +85,9 @@ def lexicon(language: str, source: str = "embedded") -> Lexicon:
         names = [f"{kind}_{language}.txt" for kind in ("synonyms", "antonyms")]
         contents = {name: (paths.DATA / "lexicon" / name).read_bytes() for name in names}
         synonyms, antonyms = (_embedded(name, contents[name]) for name in names)
-    digest = hashlib.sha256(b"\0".join(contents[name] for name in sorted(contents))).hexdigest()
     left_out = stop_words(language)
+    rests_on = [*(contents[name] for name in sorted(contents)), "\n".join(sorted(left_out)).encode()]
+    digest = hashlib.sha256(b"\0".join(rests_on)).hexdigest()
     return Lexicon(f"{source}-{language}", digest, _table(synonyms, left_out), _table(antonyms, left_out))
 
 

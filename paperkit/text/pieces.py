@@ -17,7 +17,8 @@ from paperkit.text.words import quiet_jieba
 _ENGLISH_PIECE = regex.compile(r"\w+(?:['’]\w+)*|\W+")
 _CLAUSES = regex.compile("([，。；：！？、])")
 _WORDLIKE = regex.compile(r"\w")
-_WORD = {"zh": regex.compile(r"\p{Han}+"), "en": regex.compile(r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*")}
+_LETTERS = r"\p{L}[\p{L}\p{M}]*"
+_WORD = {"zh": regex.compile(r"\p{Han}+"), "en": regex.compile(rf"{_LETTERS}(?:['’]{_LETTERS})*")}
 
 
 @lru_cache(maxsize=1 << 15)

@@ -1,5 +1,6 @@
 """A corpus as numbers, ready to be batched: words, vocabulary and word vectors, each computed once and kept."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,8 +10,8 @@ from safetensors.numpy import load_file, save_file
 
 from paperkit import code
 from paperkit.corpora.corpus import CORE, Corpus
-from paperkit.errors import InputError
 from paperkit.store import Store, digest_of, key, write_atomically
+from paperkit.terms import accept, within
 from paperkit.text import vectors as word2vec
 from paperkit.text.vocabulary import Encoded, Vocabulary
 from paperkit.text.words import read_lines, segment, write_lines
@@ -39,6 +40,11 @@ class TextOptions:
     """Words of context on each side."""
     vector_epochs: int = 30
     """Passes of word2vec over the training texts."""
+
+    def __post_init__(self):
+        accept("", vocabulary=(self.vocabulary, VOCABULARIES))
+        counts = ("max_length", "min_count", "vector_size", "window", "vector_epochs")
+        within("", **{name: (getattr(self, name), 1, math.inf) for name in counts})
 
 
 @dataclass(frozen=True)
@@ -111,8 +117,6 @@ def vector_texts(corpus: Corpus, train_on: str | None) -> np.ndarray:
 
 def prepare(corpus: Corpus, train_on: str | None, options: TextOptions, store: Store) -> Prepared:
     """Words, vocabulary and vectors for training on one platform of ``corpus`` (None: on all); read from the store when known."""
-    if options.vocabulary not in VOCABULARIES:
-        raise InputError(f"vocabulary is {options.vocabulary!r}; accepted are {', '.join(map(repr, VOCABULARIES))}")
     words = words_of(corpus, options.stop_words, store)
 
     def build(folder: Path) -> None:

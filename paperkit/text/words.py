@@ -17,7 +17,8 @@ from paperkit.errors import InputError
 
 STOP_WORDS = ("none", "keep-negations", "literal")
 _HAN_WORD = regex.compile(r"\p{Han}+")
-_LATIN_WORD = regex.compile(r"[\p{Latin}\p{M}]+(?:'[\p{Latin}\p{M}]+)?")
+_LETTERS = r"\p{Latin}[\p{Latin}\p{M}]*"  # a mark alone, such as behind an emoji, is no word
+_LATIN_WORD = regex.compile(rf"{_LETTERS}(?:'{_LETTERS})?")
 
 
 @cache

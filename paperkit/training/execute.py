@@ -65,6 +65,9 @@ def execute(
         prepared = numbered(corpus, train_on, text, store)
         usable = prepared.usable if prepared else np.asarray
         train_rows = usable(training_rows(corpus, train_on, method, seed))
+        if not len(train_rows):
+            raise InputError(f"no training text of {train_on or corpus.name} holds a word that is read here (stop words are not): "
+                             "expected some of each class")  # fmt: skip
         dev_rows = usable(_rows(corpus, "dev", train_on))
         rows = np.concatenate([dev_rows, usable(test_rows(corpus, train_on))])
 
@@ -335,11 +338,11 @@ def _train(corpus, prepared, data: loop.Data, method: Method, text, schedule: Sc
 
 def _reference(corpus: Corpus, train_rows, dev_rows, rows, method: Method, text, seed: int) -> np.ndarray:
     labels, texts = training_labels(corpus, train_rows, method, seed), corpus.table.text
+    if method.classifier == "majority":
+        return linear.majority(labels[train_rows], corpus.n_classes, len(rows))
     if isinstance(text, TokenOptions):  # no more of a text than the encoder reads
         ends = characters_read(texts.tolist(), text)
         texts = pd.Series([each[:end] for each, end in zip(texts, ends, strict=True)])
-    if method.classifier == "majority":
-        return linear.majority(labels[train_rows], corpus.n_classes, len(rows))
     return linear.linear_svm(texts.iloc[train_rows], labels[train_rows], texts.iloc[dev_rows], labels[dev_rows],
                              texts.iloc[rows], corpus.n_classes, corpus.language)  # fmt: skip
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass, fields
 
 from paperkit.errors import InputError
 from paperkit.terms import MIXUPS, Attack, Consistency, Contrast, accept, within
+from paperkit.training.numerics import DTYPES
 
 CLASSIFIERS = ("bilstm", "encoder", "svm", "majority")
+SELECT = ("accuracy", "f1_macro", "loss")
+HEADS = ("random", "probe")
 TERMS = ("consistency", "adversarial", "mixup")
 """What L_UDA is made of beside L_sup."""
 
@@ -143,3 +146,8 @@ class Schedule:
     """Versions of each augmented text; epochs take turns."""
     threads: int = 1
     """CPU threads of one run. One makes results independent of how many runs share the machine."""
+
+    def __post_init__(self):
+        accept("", select=(self.select, SELECT), head=(self.head, HEADS), dtype=(self.dtype, (*DTYPES, "auto")))
+        counts = {name: (getattr(self, name), 1, math.inf) for name in ("epochs", "batch_size", "views", "threads")}
+        within("", clip=(self.clip, 1e-6, math.inf), warmup=(self.warmup, 0, 1), **counts)

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 from paperkit import code
 from paperkit.errors import InputError
+from paperkit.terms import accept
 
 if TYPE_CHECKING:
     import torch
+
+
+DTYPES = ("float32", "bfloat16")
 
 
 def resolve_device(device: str) -> str:
@@ -45,9 +49,10 @@ def resolve_dtype(dtype: str, device: str) -> str:
 
 
 def precision(device: "torch.device", dtype: str) -> "torch.autocast":
-    """Mixed precision where ``dtype`` is ``"bfloat16"``; nothing changes with ``"float32"``."""
+    """Mixed precision where ``dtype`` is ``"bfloat16"``; nothing changes with ``"float32"``. Another one is an InputError."""
     import torch
 
+    accept("", dtype=(dtype, DTYPES))
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
 
 

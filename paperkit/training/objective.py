@@ -223,7 +223,8 @@ class Objective(nn.Module):
             kept = (self.visits[place] > 0) & (z.amax(dim=-1) >= c.confidence)
             return losses.sharpen(z.clamp(min=torch.finfo(z.dtype).tiny).log(), c.temperature), kept
         if c.target == "live":
-            logits = self.classify(model, model.embed(batch.ids), batch.lengths)
+            with evaluating(model) if c.view == "virtual" else nullcontext():
+                logits = self.classify(model, model.embed(batch.ids), batch.lengths)
         else:
             with torch.no_grad():
                 teacher = self.teacher.module.eval() if self.teacher else model

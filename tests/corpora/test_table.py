@@ -381,11 +381,35 @@ def _learned_from(corpus, without) -> None:
     assert not set(without) & {row for rows in everything for row in rows.tolist()}
 
 
+def test_a_date_beyond_the_calendar_is_refused_only_where_its_column_is_used(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    texts, labels = zip(*GOOD, strict=True)
+    columns = {"text": list(texts), "label": list(labels), "day": pyarrow.array([10**9] * len(texts), pyarrow.int32())}
+    columns["day"] = columns["day"].cast(pyarrow.date32())
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    assert len(read(tmp_path / "t.parquet", "text", "label").table) == len(GOOD)
+    with pytest.raises(InputError, match=r"column 'day'.* a value that cannot be read"):
+        read(tmp_path / "t.parquet", "text", "day")
+
+
+def test_a_platform_in_another_script_is_refused(tmp_path):
+    """On it no word would be left to train on."""
+    russian = [
+        ("".join("абвгдежз"[int(digit) % 8] for digit in f"{7919 * n:06d}"), label) for n, (_, label) in enumerate(GOOD)
+    ]
+    rows = [(*row, "eng") for row in [*GOOD, *((f"{text} again", label) for text, label in GOOD)]]
+    rows += [(*row, "rus") for row in russian]
+    with pytest.raises(InputError, match="of platform 'rus' of fewer than two classes hold Latin letters"):
+        load(tmp_path, table(rows, "text,label,platform"))
+
+
 @pytest.mark.parametrize("alphabet", ["абвгдежз", "0123456789"])
 def test_texts_of_which_no_words_are_made_are_refused(tmp_path, alphabet):
     rows = [("".join(alphabet[int(digit) % len(alphabet)] for digit in f"{7919 * n:06d}"), label)
             for n, (_, label) in enumerate(GOOD)]  # fmt: skip
-    with pytest.raises(InputError, match="fewer than two classes hold Chinese characters or Latin letters"):
+    with pytest.raises(InputError, match="fewer than two classes hold Latin letters"):
         load(tmp_path, table(rows))
 
 

@@ -25,6 +25,7 @@ def offline(monkeypatch, tmp_path):
     def refuse(*_, **__):
         raise AssertionError("the network was touched")
 
+    backbones._from_hub.cache_clear()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     for name in ("socket", "create_connection", "getaddrinfo"):

@@ -147,8 +147,11 @@ def test_the_public_formats(monkeypatch):
                      "窄": ("宽",), "下": (), "三": ()}  # fmt: skip
     assert zh.antonyms("丑陋") == ("美丽",)
     assert en.synonyms("big") == ("large", "grow") and en.antonyms("little") == ("big",)
-    expected = hashlib.sha256(b"\0".join(read["lexicon-zh"][name] for name in sorted(read["lexicon-zh"]))).hexdigest()
-    assert zh.checksum == expected and zh.name == "public-zh"
+    parts = [
+        *(read["lexicon-zh"][name] for name in sorted(read["lexicon-zh"])),
+        "\n".join(sorted(stop_words("zh"))).encode(),
+    ]
+    assert zh.checksum == hashlib.sha256(b"\0".join(parts)).hexdigest() and zh.name == "public-zh"
 
 
 def test_the_real_public_lists(monkeypatch):

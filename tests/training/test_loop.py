@@ -439,7 +439,11 @@ def test_mixed_precision(tmp_path):
     ("options", "sentence"),
     [
         ({"select": "f1"}, r"^select is 'f1'; accepted are 'accuracy', 'f1_macro', 'loss'$"),
-        ({"dtype": "float16"}, r"^dtype is 'float16'; accepted are 'float32', 'bfloat16'$"),
+        ({"dtype": "float16"}, r"^dtype is 'float16'; accepted are 'float32', 'bfloat16', 'auto'$"),
+        ({"dtype": "auto"}, r"^dtype is 'auto'; accepted are 'float32', 'bfloat16'$"),
+        ({"head": "linear"}, r"^head is 'linear'; accepted are 'random', 'probe'$"),
+        ({"epochs": 0}, r"^epochs is 0; accepted is a number from 1 up$"),
+        ({"clip": 0}, r"^clip is 0; accepted is a number from 1e-06 up$"),
     ],
 )
 def test_an_unknown_option_is_refused(tmp_path, options, sentence):
