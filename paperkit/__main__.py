@@ -114,14 +114,15 @@ def _notebooks() -> dict[str, Path]:
 
 def _execute(options, wanted: dict[str, Path]) -> bool:
     """Execute those notebooks that are not up to date, several at a time, and say whether all of them came to their end."""
-    from paperkit import notebooks, runs
+    from paperkit import notebooks, runs, store
 
     study = _study(options)
     given = {"data": study.source.name if study.kind == "table" else study.data, "profile": study.profile_name}
     given |= {name: getattr(study, name) for name in ("text", "label", "split", "platform", "overrides", "workers")}
     sources = (study.source, *study.large, *study.further, *study.encoder_sources)
     inputs = {"corpora": sorted({source.load().checksum for source in sources}), "code": _code(), "files": _files(),
-              "profile": json.dumps(asdict(study.profile), sort_keys=True), "folder": str(study.folder)}  # fmt: skip
+              "profile": json.dumps(asdict(study.profile), sort_keys=True), "folder": str(study.folder),
+              "runs": sorted(store.key(spec.identity) for spec in study.plan())}  # fmt: skip
     workers = min(study.workers or runs.cores(), AT_ONCE)
     ledger = {name for name in wanted if name.endswith("_claims")}  # which reads what the others write
     for names in (wanted.keys() - ledger, ledger):
@@ -217,6 +218,8 @@ def _claims(options) -> int:
         raise InputError(f"nothing is built in {study.folder}, and {reference} holds no claims; run make paper first")
     if built:
         check_same_table(study)
+        for sentence in _other_settings(study):
+            print(f"paperkit: {sentence}", file=sys.stderr)
     folder = study.folder if built else reference
     print(f"Numbers of {os.path.relpath(folder)}/\n")
     findings = ledger(Evidence(folder, tuple(REGISTRY)))
@@ -225,6 +228,27 @@ def _claims(options) -> int:
     for sentence in wrong:
         print(f"paperkit: {os.path.relpath(reference)}: {sentence}", file=sys.stderr)
     return 1 if wrong else 0
+
+
+def _other_settings(study) -> list[str]:
+    """Which exhibits of a build were made with other settings than the study's, seeds apart: their verdicts do not belong
+    together."""
+    import dataclasses
+
+    from paperkit.exhibits.exhibit import REGISTRY
+
+    counts = {field.name for field in dataclasses.fields(study.profile) if field.name.endswith("seeds")}
+    wanted = json.loads(json.dumps(asdict(study.profile)))
+    found = []
+    for record in sorted(study.folder.glob("*.provenance.json")):
+        facts = json.loads(record.read_text(encoding="utf-8"))
+        made = facts.get("profile", {})
+        if facts.get("exhibit") in REGISTRY and (
+            others := [name for name in wanted if name not in counts and made.get(name) != wanted[name]]
+        ):
+            found.append(f"{os.path.relpath(study.folder)}/{facts['exhibit']} was made with other settings ({', '.join(others)}): "
+                         "make paper makes all of them with the same")  # fmt: skip
+    return found
 
 
 def _report(options) -> None:

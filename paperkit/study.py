@@ -26,6 +26,7 @@ from paperkit.papers import (
     relatives,
     sentence_encoders,
     variants,
+    with_budget_of,
 )
 from paperkit.profiles import Profile
 from paperkit.runs import Run, RunSpec, Source
@@ -313,8 +314,7 @@ class Study:
         """Runs behind the comparison of PGD with FGM: (corpus, model) to one run per seed; PGD as the profile has it, and,
         under the plain name, with FGM's budget."""
         fgm, usual = self.model("Baseline+FGM"), self.model("Baseline+PGD")
-        radius = {"epsilon": fgm.adversarial.epsilon, "relative": fgm.adversarial.relative}
-        equal = replace(usual.adversarial, step_size=None, **radius)
+        equal = with_budget_of(fgm.adversarial, usual.adversarial)
         models = {"Baseline": self.baseline, "Baseline+FGM": fgm, "Baseline+PGD, usual": usual,
                   "Baseline+PGD": replace(usual, adversarial=equal)}  # fmt: skip
         return {(source, name): self.large_specs(source, method)

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from paperkit import profiles, runs
+from paperkit.claims.ledger import MIN_SEEDS
 from paperkit.errors import InputError
 from paperkit.papers import paper_b
 from paperkit.profiles import CHOICES, DATA_KINDS, RANGES, SHORT, load
@@ -42,6 +43,8 @@ def test_every_profile_keeps_the_promises_of_the_documents():
     assert 2 <= load("cpu").seeds <= 3 and load("gpu").seeds >= 5
     assert load("cpu", "public").seeds >= 10 and load("gpu", "public").seeds >= 10
     assert load("gpu").reviews == 24190
+    full = load("gpu", "public")
+    assert min(full.large_seeds, full.ablation_seeds, full.curve_seeds, full.encoder_seeds) >= MIN_SEEDS
 
 
 def test_a_variant_for_one_kind_of_data_changes_what_it_names_and_nothing_else():

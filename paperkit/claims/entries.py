@@ -58,6 +58,13 @@ class Claim:
     family: str
 
     @property
+    def border(self) -> float:
+        """What the measured quantity is compared with: the threshold, or where so many models must be at least, half a model
+        less, from which the mean over seeds rounds to it. (With the threshold itself, 4 in every seed would be enough, and 4 in
+        all but one that has 5 would not.)"""
+        return self.threshold - 0.5 * (self.unit == "models" and self.rule == "at least")
+
+    @property
     def group(self) -> str:
         """``"B1"`` of ``"B1a"``."""
         return re.match(r"[AB]\d+", self.id)[0]

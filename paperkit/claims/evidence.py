@@ -6,7 +6,7 @@ The files and their columns are the contract that anyone can recompute from. A m
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from paperkit.claims.reasons import NotRunError, NotTestableError
+from paperkit.evaluate import statistics
 from paperkit.exhibits.tables import points
 
 SHARES = ("accuracy", "f1_macro", "manual_accuracy", "tail_f1", "sibling_confusion")
@@ -41,6 +42,10 @@ class Sample:
     """Measured value, low and high, where a rule of its own gives them and no t interval does."""
     needed: float = math.nan
     """About how many seeds that rule would need to decide, with a power of 80 %."""
+    p: float = math.nan
+    """The p value that goes with such bounds, if one does."""
+    effect: float = math.nan
+    """The effect that a number of seeds follows from: mean / standard deviation over seeds."""
 
 
 MEASURES: dict[str, Callable[..., Sample]] = {}
@@ -143,6 +148,31 @@ def sample_of(values: pd.Series, rows: pd.DataFrame, detail: str = "") -> Sample
     if values.empty:
         raise NotTestableError("no common seed")
     return Sample(_as_filed(values), tuple(int(seed) for seed in values.index), corpora_of(rows), detail)
+
+
+def every(contrasts: pd.DataFrame, rows: pd.DataFrame, detail: str = "") -> Sample:
+    """Whether each of several contrasts, the columns, is above 0: an intersection-union test (Berger 1982).
+
+    The quantity is the smallest of their means. It is above 0 where the interval of every contrast is, each at its usual
+    level; below it where that of one is, at a level divided by their number. The smallest one *of each seed* would not do: the
+    mean of minima is below the minimum of means, the further the more the seeds scatter.
+    """
+    tests = [statistics.paired_t(values, np.zeros(len(values))) for _, values in contrasts.items()]
+    strict = [
+        statistics.paired_t(values, np.zeros(len(values)), 1 - 0.05 / len(tests)) for _, values in contrasts.items()
+    ]
+    least = min(range(len(tests)), key=lambda i: tests[i].difference)
+    sample = sample_of(contrasts.iloc[:, least], rows, detail)
+    if len(contrasts) < 2:
+        return sample
+    bounds = tests[least].difference, min(test.low for test in tests), min(test.high for test in strict)
+    if tests[least].difference > 0:
+        p = max(test.p for test in tests)
+    else:
+        p = min(1.0, len(tests) * min(test.p for test in tests if test.difference <= 0))
+    spread = contrasts.std(ddof=1)
+    effect = float((contrasts.mean() / spread).min()) if (spread > 0).all() else math.nan
+    return replace(sample, bounds=bounds, p=p if bounds[1] < bounds[2] else math.nan, effect=effect)
 
 
 def _as_filed(values: pd.Series) -> np.ndarray:

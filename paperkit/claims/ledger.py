@@ -45,7 +45,7 @@ class Finding:
     or seeds that agree to the last digit."""
     p_holm: float = math.nan
     effect: float = math.nan
-    """(measured − threshold) / standard deviation over seeds."""
+    """(measured − border) / standard deviation over seeds."""
     needed: float = math.nan
     """About how many seeds would decide it, with a power of 80 % and the level that Holm's correction leaves at worst; where
     bounds follow a rule of their own, at the level of that rule."""
@@ -85,10 +85,10 @@ def measured(claim: Claim, evidence: Evidence) -> Finding:
 
 
 def _described(finding: Finding, sample: Sample) -> Finding:
-    threshold, values, other = finding.claim.threshold, sample.values, sample.other
+    threshold, values, other = finding.claim.border, sample.values, sample.other
     if sample.bounds is not None:
         value, low, high = sample.bounds
-        return replace(finding, measured=value, low=low, high=high, n=len(values))
+        return replace(finding, measured=value, low=low, high=high, n=len(values), p=sample.p, effect=sample.effect)
     if other is None:
         test = statistics.paired_t(values, np.full(len(values), threshold), LEVEL)
         sd = float(values.std(ddof=1)) if len(values) > 1 else math.nan
@@ -104,23 +104,20 @@ def _described(finding: Finding, sample: Sample) -> Finding:
 def ledger(evidence: Evidence, entries: Sequence[Claim] | None = None) -> list[Finding]:
     """Every claim with its verdict, in the order of ``entries`` (all of them when None).
 
-    Holm's correction is over every question of the ledger that has seeds enough for a verdict; claims that ask the same of the
-    same numbers are one question. Where all seeds agree to the last digit there is no p value, and the value itself decides.
-    Such a question is counted nevertheless, as one that no test rejects (p = 1): over how many the others are corrected does
-    not depend on how the numbers came out, and no other claim holds more easily because of it.
+    Holm's correction is over every question of the ledger, whether these numbers answer it or not: a verdict depends neither on
+    what else was run nor on how that came out. Claims that ask the same of the same numbers are one question. One that has no
+    p value here (not run, too few seeds, seeds that agree to the last digit, so that the value itself decides) is counted as
+    one that no test rejects, p = 1.
     """
     found = [measured(claim, evidence) for claim in (claims() if entries is None else entries)]
-    asked = {_test(f): f for f in found if f.claim.family == "ledger" and f.asked}
-    tested = {name: 1.0 if f.same else f.p for name, f in asked.items() if f.n >= MIN_SEEDS}
-    adjusted = dict(zip(tested, statistics.holm([*tested.values()]).tolist(), strict=True))
-    return [
-        judge(f if f.same else replace(f, p_holm=adjusted.get(_test(f), math.nan)), len(tested), len(asked))
-        for f in found
-    ]
+    every = {_test(f): f for f in found if f.claim.family == "ledger"}
+    p = [f.p if f.n >= MIN_SEEDS and not math.isnan(f.p) else 1.0 for f in every.values()]
+    adjusted = dict(zip(every, statistics.holm(p).tolist(), strict=True))
+    return [judge(f if math.isnan(f.p) else replace(f, p_holm=adjusted.get(_test(f), math.nan)), len(p)) for f in found]
 
 
 def questions(findings: Sequence[Finding]) -> tuple[int, int]:
-    """Over how many questions :func:`ledger` corrected, and how many it would ask if all of them were run."""
+    """How many questions the numbers answer with seeds enough for a verdict, and over how many :func:`ledger` corrected."""
     every = {_test(f): f for f in findings if f.claim.family == "ledger"}
     return sum(f.asked and f.n >= MIN_SEEDS for f in every.values()), len(every)
 
@@ -128,15 +125,11 @@ def questions(findings: Sequence[Finding]) -> tuple[int, int]:
 def _test(finding: Finding) -> str:
     """What is asked of which numbers, whatever the paper makes of the answer and whatever is said beside it."""
     numbers = {name: value for name, value in finding.claim.measurement.items() if name not in REMARKS}
-    return canonical([numbers, finding.claim.threshold])
+    return canonical([numbers, finding.claim.border])
 
 
-def judge(finding: Finding, tests: int = 1, planned: int = 1) -> Finding:
-    """The verdict, by rule, on what was measured.
-
-    Args:
-        tests: over how many tests Holm's correction was made.
-        planned: how many it would see if every claim had enough seeds.
+def judge(finding: Finding, tests: int = 1) -> Finding:
+    """The verdict, by rule, on what was measured; ``tests`` is how many Holm's correction was made over.
 
     An interval wholly on one side of the threshold decides, if the p value holds after Holm's correction. Where all seeds
     agree to the last digit there is no interval and no p value, and the value itself decides.
@@ -145,11 +138,11 @@ def judge(finding: Finding, tests: int = 1, planned: int = 1) -> Finding:
         return finding
     if finding.n < MIN_SEEDS:
         few = "one seed" if finding.n == 1 else "few seeds"
-        return _open(finding, planned, reason(few, n=finding.n, least=MIN_SEEDS))
-    low, high, limit = finding.low, finding.high, finding.claim.threshold
+        return _open(finding, tests, reason(few, n=finding.n, least=MIN_SEEDS))
+    low, high, limit = finding.low, finding.high, finding.claim.border
     side = 1 if low > limit else -1 if high < limit else 0
     if side and finding.p_holm >= ALPHA:
-        return _open(finding, planned, reason("lost to Holm", tests=tests, p=finding.p_holm))
+        return _open(finding, tests, reason("lost to Holm", tests=tests, p=finding.p_holm))
     rule = finding.claim.rule
     if side:
         good = {
@@ -165,12 +158,12 @@ def judge(finding: Finding, tests: int = 1, planned: int = 1) -> Finding:
     if finding.same:  # then the value is the threshold
         return _closed(finding, SUPPORTED if rule in ("at least", "at most") else CONTRADICTED,
                        reason("exact"))  # fmt: skip
-    return _open(finding, planned, reason("open"))
+    return _open(finding, tests, reason("open"))
 
 
-def _open(finding: Finding, planned: int, why: Reason) -> Finding:
+def _open(finding: Finding, tests: int, why: Reason) -> Finding:
     """No verdict yet, and what it would take."""
-    finding = replace(finding, needed=_needed(finding, ALPHA / max(planned, 1)))
+    finding = replace(finding, needed=_needed(finding, ALPHA / max(tests, 1)))
     return _closed(finding, INCONCLUSIVE, why, *_power(finding))
 
 
@@ -215,7 +208,7 @@ def per_seed(findings: Sequence[Finding], data: str) -> pd.DataFrame:
     """``claims_runs.csv``: the measured quantity of every claim, seed by seed."""
     rows = []
     for f in findings:
-        if f.sample is None or f.sample.bounds is not None:
+        if f.sample is None or (f.sample.bounds is not None and math.isnan(f.p)):
             continue
         rows += [{"data": data, "id": f.claim.id, "sample": "", "seed": seed, "value": float(value)}
                  for seed, value in zip(f.sample.seeds, f.sample.values, strict=True)]  # fmt: skip

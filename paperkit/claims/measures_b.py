@@ -1,11 +1,12 @@
 """What is measured for paper B's claims: over pairs of platforms, and from the loss by epoch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from paperkit.claims.evidence import Evidence, Sample, measure, p_value, sample_of
+from paperkit.claims.evidence import Evidence, Sample, every, measure, p_value, sample_of
 from paperkit.claims.reasons import NotTestableError
 from paperkit.evaluate import statistics
 from paperkit.exhibits.tables import points
@@ -59,12 +60,12 @@ def platform_gain(evidence: Evidence, exhibit: str, metric: str, rival: str, wel
 
 @measure
 def platform_extra_gain(evidence: Evidence, exhibit: str, metric: str, rival: str) -> Sample:
-    """The gain on one metric − the largest gain on another one, in the same seed."""
+    """The gain on one metric − that on each other one, all of which must be above 0."""
     wide = _per_pair(evidence, exhibit, METRICS_B)
     gains = {name: (table[FINAL_B] - table[rival]).mean(axis=1) for name, table in wide.items()}
-    rest = pd.DataFrame({name: gain for name, gain in gains.items() if name != metric})
+    rest = pd.DataFrame({name: gains[metric] - gain for name, gain in gains.items() if name != metric})
     means = ", ".join(f"{name} {points(gain.mean())}" for name, gain in gains.items())
-    return sample_of(gains[metric] - rest.max(axis=1), evidence.runs(exhibit, ()), f"gains in points: {means}")
+    return every(rest, evidence.runs(exhibit, ()), f"gains in points: {means}")
 
 
 @measure
@@ -88,7 +89,8 @@ def platform_drop(evidence: Evidence, exhibit: str, beside: str, metric: str) ->
 
 @measure
 def loss_below_rivals(evidence: Evidence, exhibit: str, column: str, steps: bool = False) -> Sample:
-    """The lower one of the rivals' − the focal model's: loss of the last epoch, or SD of its changes between epochs."""
+    """Each rival's − the focal model's, all of which must be above 0: loss of the last epoch, or SD of its changes between
+    epochs."""
     rows = evidence.runs(exhibit, ("epoch", column), suffix="")
     curves = rows.sort_values("epoch").groupby(["seed", "model"])[column]
     if steps and (curves.size() < 3).any():
@@ -99,5 +101,5 @@ def loss_below_rivals(evidence: Evidence, exhibit: str, column: str, steps: bool
         raise NotTestableError("no model", models=", ".join(missing))
     wide = wide.dropna()
     means = ", ".join(f"{name} {wide[name].mean():.3f}" for name in (*RIVALS_B, FINAL_B))
-    sample = sample_of(wide[list(RIVALS_B)].min(axis=1) - wide[FINAL_B], rows, means)
-    return Sample(sample.values, sample.seeds, sample.corpus or evidence.corpus_b, sample.detail)
+    sample = every(wide[list(RIVALS_B)].sub(wide[FINAL_B], axis=0), rows, means)
+    return replace(sample, corpus=sample.corpus or evidence.corpus_b)

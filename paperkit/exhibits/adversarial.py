@@ -20,6 +20,7 @@ from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_a import NOTEBOOK
 from paperkit.exhibits.paper_b import summarise
 from paperkit.exhibits.style import drawable, label
+from paperkit.papers import with_budget_of
 from paperkit.runs import Run, Source
 from paperkit.study import Study
 from paperkit.terms import Attack
@@ -83,7 +84,7 @@ def example(study: Study) -> Example:
 def settings(study: Study) -> dict[str, Attack]:
     """The attacks that Table 1 goes through: as models are trained with them, and PGD with FGM's budget."""
     fgm, pgd = (replace(each, scope="example") for each in (study.profile.fgm, study.profile.pgd))
-    return {"FGM": fgm, "PGD": pgd, "PGD, equal budget": replace(pgd, step_size=None)}
+    return {"FGM": fgm, "PGD": pgd, "PGD, equal budget": with_budget_of(fgm, pgd)}
 
 
 def steps_of(victim: Victim, attack: Attack) -> list[dict]:
@@ -252,7 +253,8 @@ def _strip(
     for place, model in enumerate(models):
         line, look = mine.loc[model], style.look(model)
         axes[2].plot(line.spread_mean, place, look.marker, color=look.color)
-        axes[2].hlines(place, max(0, line.spread_low), line.spread_high, color=look.color)
+    low, high = style.bounds(mine.loc[models], "spread")
+    axes[2].hlines(range(len(models)), low.clip(min=0), high, color=[style.look(model).color for model in models])
     axes[2].set(
         title=label("SD of a text's logits", "单条文本 logits 标准差"), yticks=[], ylim=(len(models) - 0.5, -0.5)
     )

@@ -120,7 +120,7 @@ def frequency(study: Study) -> Content:
         for place, model in enumerate(models):
             line, look = mine[mine.model == model], style.look(model)
             at = line.bin + (place - (len(models) - 1) / 2) * 0.8 / len(models)
-            low, high = compare.bounds(line, "accuracy")
+            low, high = style.bounds(line, "accuracy")
             axis.vlines(at, low.clip(min=0), high.clip(max=1), color=look.color, lw=1)
             axis.plot(at, line.accuracy_mean, look.marker, color=look.color, label=model)
         bins = mine.drop_duplicates("bin")
@@ -139,7 +139,7 @@ def frequency(study: Study) -> Content:
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     note = (f"The classes that are tested, in up to {BINS} groups of about as many classes; n: test texts of the group. Classes "
             "of equal size stay together, so with few labels there are fewer groups. "
-            f"{compare.drawn(table, cut=', cut at 0 and 1')}")  # fmt: skip
+            f"{style.drawn(table, cut=', cut at 0 and 1')}")  # fmt: skip
     return Content(figure, [run for found in every.values() for run in found], per_seed=rows, numbers=table, note=note)
 
 
@@ -175,7 +175,7 @@ def siblings(study: Study) -> Content:
                          "n_test": len(labels), **dict(zip(RELATIONS, shares, strict=True))})  # fmt: skip
     rows = pd.DataFrame(rows)
     table = summarise(rows, ["corpus", "model"], list(RELATIONS))
-    interval = compare.drawn(table, "Red lines below the bars, for where the red segment ends")
+    interval = style.drawn(table, "Red lines below the bars, for where the red segment ends")
     note = (f"n = {rows.n_test.max():,} test texts, mean over seeds. {interval} Shares are of all texts: Table 3's "
             "sibling_confusion is a share of the errors, which can rise while there are fewer of them.")  # fmt: skip
     return Content(
@@ -197,7 +197,7 @@ def _stacked(table: pd.DataFrame) -> Figure:
             left += width
             if part == "sibling":
                 # below the bar and in the segment's colour, lest it be read as the next segment's
-                ends = (mine.right_mean.to_numpy() + end for end in compare.bounds(mine, "sibling"))
+                ends = (mine.right_mean.to_numpy() + end for end in style.bounds(mine, "sibling"))
                 axis.hlines(at + 0.43, *(end.clip(0, 1) for end in ends), color=style.RED, lw=1.2)
         axis.set_yticks(at, mine.model)
         axis.set(ylim=(len(mine) - 0.4, -0.6), xlim=(0, 1), title=drawable(shortened(corpus), "corpus"),

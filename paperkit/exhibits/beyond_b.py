@@ -124,9 +124,10 @@ def confident_errors(study: Study) -> Content:
                     "suggested": study.corpus.label_names[others[i].argmax()], "p_of_label": float(p[i, truth[i]])}
                    for i in order]  # fmt: skip
     note = ("label_truly_wrong: of the texts that every run gets wrong, the share whose label contradicts the known truth; "
-            "n/a where no truth is known. The ids are in the CSV of runs, least plausible label first.")  # fmt: skip
-    columns = ["id", "label", "suggested", "p_of_label"]
-    return Content(pd.DataFrame(lines), used, per_seed=pd.DataFrame(listed, columns=columns), note=note)
+            "n/a where no truth is known. Test texts alone: what a model was trained on, it gets right for that reason. The ids "
+            "are in the file of runs, which has no seeds here, the least plausible label first.")  # fmt: skip
+    suspects = pd.DataFrame(listed, columns=["id", "label", "suggested", "p_of_label"])
+    return Content(pd.DataFrame(lines), used, per_seed=suspects.sort_values("p_of_label", kind="stable"), note=note)
 
 
 @exhibit("x_b_focal_surface", NOTEBOOK, "Accuracy and specificity over γ and α, on the same platform.",
@@ -165,7 +166,7 @@ def focal_surface(study: Study) -> Content:
     frame = " Framed: Bi-LSTM-Att-Focal as in the tables." if framed else ""
     left_out = "" if study.corpus.n_classes == 2 else " A number as α weighs one of two classes; these data have more."
     note = (f"Trained and tested on {rows.test_on[0]}: {rows.n_test.max():,} texts. Mean over seeds. "
-            f"{compare.drawn(table, '±, half of the')} γ = 0 without α is cross-entropy, Bi-LSTM-Att; a number as α is the weight "
+            f"{style.drawn(table, '±, half of the')} γ = 0 without α is cross-entropy, Bi-LSTM-Att; a number as α is the weight "
             f"of class 1.{frame}{left_out} Each panel has its own colours: they compare cells, not panels.")  # fmt: skip
     return Content(figure, used, per_seed=rows, numbers=table, note=note)
 

@@ -9,7 +9,7 @@ from scipy.special import softmax
 
 from paperkit.evaluate import statistics
 from paperkit.evaluate.calibration import BINS, calibration, fit_temperature, reliability
-from paperkit.exhibits import compare, style
+from paperkit.exhibits import style
 from paperkit.exhibits.beyond_a import runs_of
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_b import NOTEBOOK, protocol, readable, summarise
@@ -88,7 +88,7 @@ def diagram(study: Study) -> Content:
         for place, method in enumerate(methods):
             mine = table[(table.model == method.name) & (table.temperature == name) & (table.n_seeds > 0)]
             look = style.look(method.name)
-            low, high = compare.bounds(mine, "accuracy")
+            low, high = style.bounds(mine, "accuracy")
             mean = mine.accuracy_mean.to_numpy()
             bars = np.nan_to_num([mean - low.clip(min=0), high.clip(max=1) - mean]).clip(min=0)
             above.errorbar(mine.confidence_mean, mine.accuracy_mean, bars, color=look.color, marker=look.marker, ls=look.line,

@@ -89,30 +89,11 @@ def texts(rows: pd.DataFrame) -> str:
 
 def line(axis: Axes, x: Sequence[float], table: pd.DataFrame, metric: str, model: str, **options) -> None:
     """One model over a setting, with the intervals of ``table`` that :func:`bounds` shows, one row per place in ``x``."""
-    mean, (low, high) = table[f"{metric}_mean"].to_numpy(float), bounds(table, metric)
+    mean, (low, high) = table[f"{metric}_mean"].to_numpy(float), style.bounds(table, metric)
     bars = np.nan_to_num([mean - low, high - mean]).clip(min=0)
     look = style.look(model)
     options = {"color": look.color, "marker": look.marker, "ls": look.line, "label": model} | options
     axis.errorbar(x, mean, bars if np.isfinite(low).any() else None, elinewidth=0.8, **options)
-
-
-def bounds(table: pd.DataFrame, metric: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of the intervals of ``metric`` as a figure draws them; nan below :data:`statistics.FEWEST` seeds, where an
-    interval is so wide, or by chance so narrow, that it hides what there is to see. Tables and the CSV have them all."""
-    names = [f"{metric}_{part}" if metric else part for part in ("low", "high")]
-    few = table.n_seeds.to_numpy() < statistics.FEWEST
-    low, high = (np.where(few, np.nan, table[name].to_numpy(float)) for name in names)
-    return low, high
-
-
-def drawn(table: pd.DataFrame, what: str = "Bars", cut: str = "") -> str:
-    """For a note: what the intervals of a figure are, or why it has none."""
-    seeds = int(table.n_seeds.max())
-    if seeds >= statistics.FEWEST:
-        return f"{what}: 95 % t intervals over {seeds} seeds{cut}."
-    if seeds == 1:
-        return "One seed, so there are no intervals."
-    return f"{seeds} seeds: intervals are drawn from {statistics.FEWEST} on; those of {seeds} stand in the CSV."
 
 
 def side_by_side(axis: Axes, table: pd.DataFrame, setting: str, metric: str, models: Sequence[str]) -> None:
@@ -121,7 +102,7 @@ def side_by_side(axis: Axes, table: pd.DataFrame, setting: str, metric: str, mod
     for place, model in enumerate(models):
         mine, look = table[table.model == model].sort_values(setting), style.look(model)
         at = np.searchsorted(values, mine[setting]) + (place - (len(models) - 1) / 2) * 0.7 / len(models)
-        low, high = bounds(mine, metric)
+        low, high = style.bounds(mine, metric)
         axis.vlines(at, low.clip(min=0), high.clip(max=1), color=look.color, lw=0.8)
         axis.plot(
             at, mine[f"{metric}_mean"], color=look.color, ls=look.line, marker=look.marker, lw=0.6, ms=3, label=model

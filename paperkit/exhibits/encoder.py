@@ -4,10 +4,11 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from paperkit.exhibits import compare, style
+from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_a import per_run
 from paperkit.exhibits.paper_b import quietly, summarise
-from paperkit.exhibits.style import label
+from paperkit.exhibits.style import drawable, label
 from paperkit.models import backbones
 from paperkit.papers import SVM_CUT
 from paperkit.runs import Run
@@ -61,18 +62,17 @@ def curve(study: Study) -> Content:
     places = {model: 1.02 ** (place - (len(models) - 1) / 2) for place, model in enumerate(models)}
     found = summarise(rows, KEYS, METRICS)
     for axis, corpus in zip(axes[0], corpora, strict=True):
-        for number, model in enumerate(models):
+        for model in models:
             mine = found[(found.corpus == corpus) & (found.model == model)].sort_values("labels")
             if mine.empty:
                 continue
             # side by side, so that intervals do not hide each other
-            compare.line(axis, mine.labels * 100 * places[model], mine, "accuracy", model, color=f"C{number}",
-                         marker="os^Dv"[number % 5], ls="-")  # fmt: skip
+            compare.line(axis, mine.labels * 100 * places[model], mine, "accuracy", model)
         axis.set_xscale("log")
         shares = sorted(rows.labels.unique() * 100)
         axis.set_xticks(shares, [f"{share:g}" for share in shares])
         axis.minorticks_off()
-        axis.set_title(corpus)
+        axis.set_title(drawable(shortened(corpus), "corpus"))
         axis.set_xlabel(label("labels used (%)", "使用的标注比例（%）"))
     axes[0, 0].set_ylabel(label("accuracy", "准确率"))
     axes[0, 0].set_ylim(0, 1)
@@ -82,7 +82,7 @@ def curve(study: Study) -> Content:
             if name not in names:
                 handles, names = [*handles, handle], [*names, name]
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))
-    return Content(figure, used, numbers=found, note=f"Test texts. {compare.drawn(found, cut=', cut at 0 and 1')}")
+    return Content(figure, used, numbers=found, note=f"Test texts. {style.drawn(found, cut=', cut at 0 and 1')}")
 
 
 @exhibit("x_pretraining", NOTEBOOK, "How mini was pretrained: loss, and held-out masked tokens guessed right.",

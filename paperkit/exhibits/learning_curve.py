@@ -41,7 +41,7 @@ def learning_curve(study: Study) -> Content:
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(models))
     note = (
         f"Trained and tested on {rows.test_on[0]}: {rows.n_test.max():,} test texts. "
-        f"{compare.drawn(table, cut=', cut at 0 and 1')} The vertical axes differ and need not start at 0. Smaller shares "
+        f"{style.drawn(table, cut=', cut at 0 and 1')} The vertical axes differ and need not start at 0. Smaller shares "
         "are parts of larger ones of the same seed. With few labels an epoch goes through them several times, so that all "
         "take as many steps; word vectors are those of all training texts, which need no label. "
         f"{last_doubling(rows)}"

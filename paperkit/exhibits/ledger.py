@@ -29,8 +29,8 @@ LOOKS = {SUPPORTED: (style.GREEN, "o"), AGAINST: (style.ORANGE, "s"), CONTRADICT
 LOOKS_ZH = VERDICTS_ZH | {AGAINST: "成立，但不利于论文的模型"}
 NOTE = ("Intervals are 95 % t intervals over seeds, paired where the seeds are. A verdict needs at least {n} seeds, an interval "
         "wholly on one side of the threshold, and a p value that holds after Holm's correction; where all seeds give the same "
-        "value, that value decides. The correction is over {tested} questions, those measured here with seeds enough, of the "
-        "{asked} of the whole ledger. {settings}")  # fmt: skip
+        "value, that value decides. The correction is over all {asked} questions of the ledger, of which {tested} were answered "
+        "here with seeds enough. {settings}")  # fmt: skip
 SETTINGS = ("A verdict holds for these data and settings: a level or a gain that is contradicted here may be reached in others. "
             "Reuters and business data are the paper's names; the corpus is what stands for them here. Paper A's models have "
             "{labelled} of the labels, texts of {length} tokens and the encoder {encoder}.")  # fmt: skip
@@ -93,8 +93,8 @@ def as_picture(findings: Sequence[Finding], study: Study) -> Content:
     drawn = [f for f in findings if not np.isnan(f.low)]
     left = len(findings) - len(drawn)
     note = ("Right of the line is what the paper claims; where it claims a difference, either side. Bars are 95 % t intervals "
-            f"over seeds; hollow marks have fewer than {MIN_SEEDS} seeds. {left} of {len(findings)} statements have no interval "
-            "here and are not drawn.")  # fmt: skip
+            f"over seeds, or what a claim's own rule puts in their place; hollow marks have fewer than {MIN_SEEDS} seeds, arrows "
+            f"lie beyond the axis. {left} of {len(findings)} statements have no interval here and are not drawn.")  # fmt: skip
     numbers = pd.DataFrame([{"id": f.claim.id, "unit": f.claim.unit, **dict(zip(("distance", "low", "high"), _towards(f),
                              strict=True)), "verdict": f.verdict} for f in drawn],
                            columns=["id", "unit", "distance", "low", "high", "verdict"])  # fmt: skip
@@ -151,7 +151,7 @@ def _corpora(folder: Path) -> list[Known]:
 
 def _towards(finding: Finding) -> tuple[float, float, float]:
     """Measured value, low and high, as distances from the threshold in the direction that the paper claims."""
-    values = [v - finding.claim.threshold for v in (finding.measured, finding.low, finding.high)]
+    values = [v - finding.claim.border for v in (finding.measured, finding.low, finding.high)]
     if finding.claim.rule in ("less than", "at most"):
         return -values[0], -values[2], -values[1]
     return values[0], values[1], values[2]
@@ -166,8 +166,7 @@ def _draw(findings: Sequence[Finding]) -> Figure:
     """A panel per paper and unit, a row per statement."""
     panels: dict[tuple[str, str], list[Finding]] = {}
     for f in findings:
-        unit = "points" if f.claim.unit == "share" else f.claim.unit
-        panels.setdefault((f.claim.paper, unit), []).append(f)
+        panels.setdefault((f.claim.paper, f.claim.unit), []).append(f)
     if not panels:
         figure = plt.figure(figsize=(style.PAGE, 1))
         figure.text(0.5, 0.5, "n/a: nothing is measured with two seeds or more", ha="center", va="center")
@@ -176,23 +175,33 @@ def _draw(findings: Sequence[Finding]) -> Figure:
     figure, axes = plt.subplots(len(panels), 1, figsize=(style.PAGE, 0.155 * sum(rows) + 0.8), squeeze=False,
                                 height_ratios=rows)  # fmt: skip
     for axis, ((paper, unit), members) in zip(axes[:, 0], panels.items(), strict=True):
-        scale = 100 if unit == "points" else 1
+        scale = 100 if unit in ("points", "share") else 1
+        farthest = [scale * max(map(abs, _towards(f))) for f in members]
+        # one far away would press all others onto the line
+        reach = 1.1 * min(max(farthest), 3 * float(np.quantile(farthest, 0.75))) or 1
         for y, f in enumerate(members):
             value, low, high = (scale * v for v in _towards(f))
             color, marker = LOOKS[AGAINST if f.remark else f.verdict]
             face = color if f.n >= MIN_SEEDS else "white"
             axis.plot([low, high], [y, y], color=color, lw=1.2)
-            axis.plot([value], [y], marker, color=color, mfc=face, ms=4)
+            if abs(value) <= reach:
+                axis.plot([value], [y], marker, color=color, mfc=face, ms=4)
+            else:
+                axis.plot([np.sign(value) * 0.985 * reach], [y], "<>"[value > 0], color=color, mfc=face, ms=4)
         axis.axvline(0, color=style.INK, lw=0.8)
-        reach = 1.1 * scale * max(abs(v) for f in members for v in _towards(f)) or 1
         axis.set(xlim=(-reach, reach), ylim=(len(members) - 0.4, -0.6))
         axis.set_yticks(range(len(members)), [_named(f) for f in members], fontsize=6.5)
         axis.tick_params(axis="y", length=0)
         axis.grid(axis="x")
         axis.grid(visible=False, axis="y")
-        name = UNITS[unit] if UNITS[unit][0] else (unit, {"loss": "损失"}[unit])
-        axis.set_xlabel(label(f"paper {paper}: distance from the threshold, {name[0]}; right of 0 is what the paper claims →",
-                              f"论文 {paper}：与阈值的距离，{name[1]}；0 右侧为论文所称", "\n"), fontsize=7)  # fmt: skip
+        names = UNITS | {"share": UNITS["points"], "loss": ("loss", "损失")}
+        what = (
+            ("level − threshold", "水平与阈值之差")
+            if unit == "share"
+            else ("distance from the threshold", "与阈值的距离")
+        )
+        axis.set_xlabel(label(f"paper {paper}: {what[0]}, {names[unit][0]}; right is as claimed →",
+                              f"论文 {paper}：{what[1]}，{names[unit][1]}；0 右侧为论文所称", "\n"), fontsize=7)  # fmt: skip
     handles = [Line2D([], [], color=color, marker=marker, lw=1.2, ms=4, label=label(look, LOOKS_ZH[look], " "))
                for look, (color, marker) in LOOKS.items()]  # fmt: skip
     figure.legend(handles=handles, loc="outside upper center", ncols=2)

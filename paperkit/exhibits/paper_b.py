@@ -220,9 +220,9 @@ def _bars(content: Content, study: Study, title: str) -> tuple[Figure, float]:
     floor = max(0.0, np.floor(10 * lowest) / 10 - 0.1)
     for number, (axis, (train_on, test_on)) in enumerate(zip(axes.flat, pairs, strict=False)):
         for k, model in enumerate(models):
-            line = table[(table.train_on == train_on) & (table.test_on == test_on) & (table.model == model)].iloc[0]
-            mean = np.array([line[f"{m}_mean"] for m in METRICS])
-            bounds = np.array([[line[f"{m}_low"], line[f"{m}_high"]] for m in METRICS]).T.clip(0, 1)
+            mine = table[(table.train_on == train_on) & (table.test_on == test_on) & (table.model == model)].head(1)
+            mean = mine[[f"{m}_mean" for m in METRICS]].to_numpy(float)[0]
+            bounds = np.hstack([style.bounds(mine, m) for m in METRICS]).clip(0, 1)
             look = style.look(model)
             whiskers = None if np.isnan(bounds).all() else np.abs(bounds - mean)
             axis.bar(np.arange(len(METRICS)) + (k - (len(models) - 1) / 2) * width, mean, width, yerr=whiskers,
@@ -238,7 +238,8 @@ def _bars(content: Content, study: Study, title: str) -> tuple[Figure, float]:
         axis.set_ylabel(label("score", "得分"))
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(models))
     seeds = table.n_seeds.max()
-    figure.suptitle(f"{title}  " + ("(one seed)" if seeds == 1 else f"(n = {seeds} seeds, 95 % intervals)"))
+    what = ", 95 % intervals" if seeds >= statistics.FEWEST else ""
+    figure.suptitle(f"{title}  " + ("(one seed)" if seeds == 1 else f"(n = {seeds} seeds{what})"))
     return figure, floor
 
 
@@ -254,7 +255,7 @@ def _bar_figure(study: Study, same: bool, title: str) -> Content:
         content.note,
         f"The first {SHOWN_PAIRS} of {pairs} pairs of platforms." if pairs > SHOWN_PAIRS else "",
         f"The vertical axis starts at {floor:.1f}, not at 0." if floor else "",
-        "Intervals are cut at 0 and 1." if content.body.n_seeds.max() > 1 else "",
+        style.drawn(content.body, cut=", cut at 0 and 1"),
         platform_key(study),
     ]
     return Content(figure, content.runs, numbers=content.body, note=" ".join(filter(None, notes)))
@@ -293,8 +294,9 @@ def fig_6(study: Study) -> Content:
             intervals = [statistics.mean_interval(values) for values in curves]
             axis.plot(curves.index, [i.mean for i in intervals], color=look.color, marker=look.marker, ls=look.line,
                       label=method.name)  # fmt: skip
-            axis.fill_between(curves.index, [i.low for i in intervals], [i.high for i in intervals], color=look.color,
-                              alpha=0.15, lw=0)  # fmt: skip
+            if len(runs) >= statistics.FEWEST:
+                axis.fill_between(curves.index, [i.low for i in intervals], [i.high for i in intervals], color=look.color,
+                                  alpha=0.15, lw=0)  # fmt: skip
     for axis, title in zip(axes, panels.values(), strict=True):
         axis.set_title(title, fontsize=7.5)
         axis.set_xlabel(label("epoch", "轮次"))
@@ -304,7 +306,8 @@ def fig_6(study: Study) -> Content:
     axes[0].set_ylabel(label("loss", "损失"))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     factor = "below cross-entropy almost by construction: at equal logits its factor α_t (1 − p_t)^γ is at most 1"
-    note = (f"Trained on {platform}; bands are 95 % intervals over {len(used) // len(study.models)} seeds. "
+    seeds = pd.DataFrame({"n_seeds": [len(used) // len(study.models)]})
+    note = (f"Trained on {platform}. {style.drawn(seeds, 'Bands')} "
             f"The two panels on the left are the paper's figure. There the focal loss lies {factor}; "
             "so only the two on the right, one common loss, compare the models.")  # fmt: skip
     numbers = pd.concat(rows)[["model", "seed", "epoch", *panels, "dev_accuracy", "dev_f1_macro"]]

@@ -52,6 +52,9 @@ def publish(study: Study) -> list[Path]:
         private = facts["quotes_texts"] and study.kind != "embedded"
         if private and not columns:
             continue
+        for old in _files(target, name):  # a kind of file that the exhibit no longer has
+            if not (study.folder / old.name).exists():
+                old.unlink()
         for file in _files(study.folder, name):
             if private and file.suffix in (".md", ".tex"):
                 continue

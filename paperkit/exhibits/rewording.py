@@ -119,7 +119,7 @@ def over_budget(study: Study) -> Content:
     rows = rows[~rows.attack.isin(EMBEDDED)]
     table = summarise(rows, KEYS, ["accuracy", "changed"])
     note = (f"{_said(every)} The budgets stand evenly spaced and the models side by side; each corpus has its own axis. "
-            f"{compare.drawn(table, cut=', cut at 0 and 1')} A greedy search with a smaller budget is the beginning of one with a "
+            f"{style.drawn(table, cut=', cut at 0 and 1')} A greedy search with a smaller budget is the beginning of one with a "
             "larger one, so its curves cannot rise; random ones can.")  # fmt: skip
     return Content(_over_budget(table), [each.tried.run for each in every], per_seed=rows, numbers=table, note=note)
 

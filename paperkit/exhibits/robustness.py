@@ -230,7 +230,7 @@ def every_attack(study: Study) -> Content:
         axis.grid(False)
         axis.tick_params(length=0)
     figure.colorbar(image, ax=axes, pad=0.01, aspect=30, label=label("accuracy", "准确率"))
-    note = (f"ε = {headline(study):g}. {in_words(study)} Mean over seeds. {compare.drawn(table, '±, half of the')} "
+    note = (f"ε = {headline(study):g}. {in_words(study)} Mean over seeds. {style.drawn(table, '±, half of the')} "
             f"Texts: {_size(tried)}. Noise is a random direction of FGM's length. {embedding_norms(tried)}")  # fmt: skip
     return Content(figure, [each.run for each in tried], per_seed=rows, numbers=table, note=note)
 
@@ -250,7 +250,7 @@ def over_epsilon(study: Study) -> Content:
     table = summarise(rows, ["corpus", "model", "attack", "epsilon"], ["ra", *NORMS])
     gap = float((table.norm_relative_mean - table.epsilon).abs().max())
     note = (f"{in_words(study)} The radii stand evenly spaced and the models side by side; each corpus has its own axis. "
-            f"{compare.drawn(table, cut=', cut at 0 and 1')} Texts: {_size(tried)}. As realised, ‖Δ‖/‖emb‖ differs from ε by at "
+            f"{style.drawn(table, cut=', cut at 0 and 1')} Texts: {_size(tried)}. As realised, ‖Δ‖/‖emb‖ differs from ε by at "
             f"most {gap:.3f} on average. {embedding_norms(tried)}")  # fmt: skip
     return Content(_over_epsilon(table), [each.run for each in tried], per_seed=rows, numbers=table, note=note)
 

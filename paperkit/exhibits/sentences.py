@@ -127,7 +127,7 @@ def length_bias(study: Study) -> Content:
     note = (f"Pairs of training texts, each cut at a random length ({pairs}), about equally many in each bin, drawn at its middle. "
             "Each model's mean cosine is taken away: how alike it holds all texts is anisotropy, not bias. ρ is over the "
             "pairs. Of a short beginning less is known, so some slope is natural: compare the models. "
-            f"{_texts(rows)} {compare.drawn(pd.concat(numbers))}")  # fmt: skip
+            f"{_texts(rows)} {style.drawn(pd.concat(numbers))}")  # fmt: skip
     return Content(figure, used, numbers=pd.concat(numbers), note=note)
 
 
@@ -185,7 +185,7 @@ def queue(study: Study) -> Content:
         left.plot(curves["sim"].progress * 100, curves["sim"]["mean"], color=look.color, ls=look.line, marker=look.marker, ms=3,
                   lw=1, label=model)  # fmt: skip
         left.fill_between(
-            curves["sim"].progress * 100, *compare.bounds(curves["sim"]), color=look.color, alpha=0.15, lw=0
+            curves["sim"].progress * 100, *style.bounds(curves["sim"]), color=look.color, alpha=0.15, lw=0
         )
         if "queue" in curves:  # queues fill alike: each narrower than the one that it covers
             width = 4 / (1 + len(right.lines))
@@ -208,7 +208,7 @@ def queue(study: Study) -> Content:
             f"{np.log(contrast.ratio * batch + size):.1f} with a full one. The copy follows over "
             f"about 1/(1 − m) = {1 / max(1 - contrast.momentum, 1e-9):,.0f} steps, these runs have {len(used[0].steps):,}: in far "
             "fewer the encoder leaves its copy behind, and a queue that it tells apart at once teaches little. Means over seeds; "
-            f"steps in bins. {compare.drawn(pd.concat(numbers), 'Bands')}")  # fmt: skip
+            f"steps in bins. {style.drawn(pd.concat(numbers), 'Bands')}")  # fmt: skip
     return Content(figure, used, numbers=pd.concat(numbers), note=note)
 
 

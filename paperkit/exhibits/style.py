@@ -12,14 +12,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 from cycler import cycler
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 
+from paperkit.evaluate import statistics
 from paperkit.exhibits.fonts import cjk_font, drawable, families, label
 from paperkit.papers import MAJORITY, SVM, SVM_CUT
 
-__all__ = ["COLUMN", "PAGE", "Look", "apply", "cjk_font", "color_of", "drawable", "label", "look", "save"]
+__all__ = [
+    "COLUMN",
+    "PAGE",
+    "Look",
+    "apply",
+    "bounds",
+    "cjk_font",
+    "color_of",
+    "drawable",
+    "drawn",
+    "label",
+    "look",
+    "save",
+]
 
 COLUMN, PAGE = 3.5, 7.2
 """Widths in inches of one column and of a whole printed page."""
@@ -75,6 +91,9 @@ _LOOKS |= {
     "UDA, cross-entropy": Look("#0072B2", "oo", "x", _DOT),
     "Baseline+mixup": Look("#404040", "++", "P", _DOT),
     "UDA+mixup": Look("#332288", "++", "P", _DASH),
+    "mini": Look(BLUE, "", "o", "-"),
+    "mini-random": Look(ORANGE, "///", "s", _DASH),
+    "minilm": Look("#117733", "xx", "D", "-"),
     "untrained": Look("#8C8C8C", "", "o", _DOT),
     "untrained, whitened": Look("#262626", "..", "x", _DOT),
     "SimCSE": Look("#332288", "///", "s", _DASH),
@@ -97,6 +116,25 @@ def look(model: str) -> Look:
 def color_of(model: str) -> str:
     """The colour of a model, the same in every figure."""
     return look(model).color
+
+
+def bounds(table: pd.DataFrame, metric: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Both ends of the intervals of ``metric`` as a figure draws them; nan below :data:`statistics.FEWEST` seeds, where an
+    interval is so wide, or by chance so narrow, that it hides what there is to see. Tables and the CSV have them all."""
+    names = [f"{metric}_{part}" if metric else part for part in ("low", "high")]
+    few = table.n_seeds.to_numpy() < statistics.FEWEST
+    low, high = (np.where(few, np.nan, table[name].to_numpy(float)) for name in names)
+    return low, high
+
+
+def drawn(table: pd.DataFrame, what: str = "Bars", cut: str = "") -> str:
+    """For a note: what the intervals of a figure are, or why it has none."""
+    seeds = int(table.n_seeds.max())
+    if seeds >= statistics.FEWEST:
+        return f"{what}: 95 % t intervals over {seeds} seeds{cut}."
+    if seeds == 1:
+        return "One seed, so there are no intervals."
+    return f"{seeds} seeds: intervals are drawn from {statistics.FEWEST} on; those of {seeds} stand in the CSV."
 
 
 def apply() -> None:

@@ -77,7 +77,7 @@ def tsa(study: Study) -> Content:
         curve = over_progress([run.steps["kept_sup"].to_numpy() for run in runs])
         axes[2].plot(curve.progress, curve["mean"], marker="os"[place % 2], ms=3, color=f"C{place + 3}",
                      label=drawable(shortened(name), f"corpus {place + 1}"))  # fmt: skip
-        axes[2].fill_between(curve.progress, *compare.bounds(curve), color=f"C{place + 3}", alpha=0.15, lw=0)
+        axes[2].fill_between(curve.progress, *style.bounds(curve), color=f"C{place + 3}", alpha=0.15, lw=0)
         numbers.append(curve.assign(what="kept share", name=name))
         kept = np.concatenate([run.steps["kept_sup"].to_numpy() for run in runs])
         said.append(f"{name}: {kept.mean():.0%} of the labelled texts train over all steps")
@@ -89,7 +89,7 @@ def tsa(study: Study) -> Content:
     axes[1].legend(title=label("schedule", "退火方式", " "), loc="lower right")
     axes[2].legend()
     note = ("A labelled text trains while the probability of its correct class is at most the threshold. Right: runs of UDA "
-            f"with the schedule {schedule!r}, steps in at most {BINS} bins. {compare.drawn(curve, 'Bands')} "
+            f"with the schedule {schedule!r}, steps in at most {BINS} bins. {style.drawn(curve, 'Bands')} "
             f"{'; '.join(said)}.")  # fmt: skip
     return Content(figure, used, numbers=pd.concat(numbers), note=note)
 
@@ -291,7 +291,7 @@ def share_curve(study: Study) -> Content:
     table = compare.with_differences(rows, ["labels", "model"], against, METRICS, ["accuracy"])
     table.insert(2, "n_train", rows.groupby(["labels", "model"], sort=False).n_train.max().to_numpy())
     figure = _share_curve(table)
-    note = (f"{study.hard.load().name}. {compare.drawn(table)} Points above Baseline are paired over seeds. At least one text of "
+    note = (f"{study.hard.load().name}. {style.drawn(table)} Points above Baseline are paired over seeds. At least one text of "
             "each class keeps its label; the other training texts join the unlabelled ones. "
             f"{compare.texts(rows)}")  # fmt: skip
     return Content(figure, used, numbers=table, per_seed=rows, note=note)
@@ -393,6 +393,6 @@ def noise_curve(study: Study) -> Content:
     truth = used[0].spec.source.load().table.truth.to_numpy()[used[0].on(None)[0]]
     wrong = int(((truth >= 0) & (labels != truth)).sum())
     note = (f"{study.hard.load().name}. Right: of the {wrong} test texts whose label is wrong, the share that is predicted as the "
-            f"truth (filled, lines) and as the wrong label (hollow). {compare.drawn(table)} "
+            f"truth (filled, lines) and as the wrong label (hollow). {style.drawn(table)} "
             f"{compare.texts(rows)}")  # fmt: skip
     return Content(figure, used, numbers=table, per_seed=rows, note=note)

@@ -46,8 +46,8 @@ def naive(samples, rules, thresholds) -> list[str]:
     p = []
     for values, c in zip(samples, thresholds, strict=True):
         flat = len(values) > 1 and max(values) == min(values)
-        p.append(1.0 if flat else stats.ttest_1samp(values, c).pvalue if len(values) > 1 else math.nan)
-    order = sorted((i for i in range(len(p)) if not math.isnan(p[i]) and len(samples[i]) >= 5), key=p.__getitem__)
+        p.append(1.0 if flat or len(values) < 5 else stats.ttest_1samp(values, c).pvalue)
+    order = sorted(range(len(p)), key=p.__getitem__)
     passes = set()
     for rank, i in enumerate(order):
         if p[i] * (len(order) - rank) >= 0.05:
@@ -105,17 +105,20 @@ def test_a_claim_that_would_hold_alone_may_fail_in_company(tmp_path):
     assert math.isclose(company[0].p_holm, min(1, 8 * alone.p))
 
 
-def test_holms_correction_is_over_what_can_be_decided_and_asks_each_question_once(tmp_path):
-    values = [0.01, 0.05, 0.02, 0.06, 0.01]
+def test_holms_correction_is_over_the_whole_ledger_and_asks_each_question_once(tmp_path):
+    """What else was run, and with how many seeds, makes no verdict easier."""
+    values = [0.05, 0.06, 0.055, 0.06, 0.05]
     put(tmp_path, 1, values)
     (alone,) = ledger(Evidence(tmp_path), [entry(1)])
-    for number in range(2, 9):
-        put(tmp_path, number, values[: MIN_SEEDS - 1])
-    few, same = [entry(n) for n in range(2, 9)], [entry(1), entry(1, "at least"), entry(1, "less than")]
-    found = ledger(Evidence(tmp_path), [*few, *same])
-    assert [f.p_holm for f in found[7:]] == [alone.p] * 3 and all(math.isnan(f.p_holm) for f in found[:7])
-    assert questions(found) == (1, 8)
-    assert [f.verdict for f in found[7:]] == ["supported", "supported", "contradicted"]
+    others, same = [entry(n) for n in range(2, 9)], [entry(1), entry(1, "at least"), entry(1, "less than")]
+    for seeds in (0, MIN_SEEDS - 1):  # not run, and too few
+        for number in range(2, 9) if seeds else ():
+            put(tmp_path, number, values[:seeds])
+        found = ledger(Evidence(tmp_path), [*others, *same])
+        assert [f.p_holm for f in found[7:]] == pytest.approx([8 * alone.p] * 3)
+        assert questions(found) == (1, 8)
+        assert [f.verdict for f in found] == [found[0].verdict] * 7 + ["supported", "supported", "contradicted"]
+        assert found[0].verdict == (INCONCLUSIVE if seeds else "not testable here")
 
 
 @pytest.mark.parametrize(("value", "where"), [(0.75, "above"), (0.25, "below")])

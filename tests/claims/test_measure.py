@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from paperkit.claims import Evidence, claims, ledger
-from paperkit.claims.evidence import MEASURES, SHARES
+from paperkit.claims.evidence import MEASURES, SHARES, every
 from paperkit.claims.ledger import NOT_TESTABLE
 from paperkit.claims.reasons import NotTestableError
 from paperkit.papers import paper_a, relatives
@@ -143,6 +143,29 @@ def test_the_extra_gain_is_against_the_largest_other_one(tmp_path):
     write(tmp_path, "b_table_4_runs", rows)
     sample = measured(tmp_path, "platform_extra_gain", exhibit="b_table_4", metric="specificity", rival="Bi-LSTM")
     assert np.allclose(sample.values, 0.05)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, -0.3])
+def test_all_of_several_contrasts_are_tested_each_by_itself(shift):
+    values = pd.DataFrame(np.random.default_rng(0).normal(shift + np.array([0.0, 0.1, 0.05]), 0.1, (9, 3)))
+    values = values.round(9)
+    sample = every(values, pd.DataFrame({"corpus": ["c"]}))
+    each = [stats.ttest_1samp(column, 0) for _, column in values.items()]
+    assert sample.bounds[0] == pytest.approx(values.mean().min())
+    assert sample.bounds[1] == pytest.approx(min(test.confidence_interval(0.95).low for test in each))
+    assert sample.bounds[2] == pytest.approx(min(test.confidence_interval(1 - 0.05 / 3).high for test in each))
+    assert sample.values.mean() == pytest.approx(sample.bounds[0]), "what stands seed by seed has this mean"
+    above, below = sample.bounds[1] > 0, sample.bounds[2] < 0
+    assert (above, below) == (shift > 0, shift < 0) and (sample.p < 0.05) == (above or below)
+
+
+def test_models_that_are_alike_are_not_told_apart_by_the_best_of_each_seed():
+    """The mean of the minima over seeds is below 0 where no contrast is."""
+    draws = np.random.default_rng(1).normal(0, 1, (400, 20, 3))
+    rows = pd.DataFrame({"corpus": ["c"]})
+    found = [every(pd.DataFrame(draw).round(9), rows).bounds for draw in draws]
+    assert np.mean([high < 0 for _, _, high in found]) < 0.05 and np.mean([low > 0 for _, low, _ in found]) < 0.05
+    assert np.mean([stats.ttest_1samp(draw.min(axis=1), 0).pvalue < 0.05 for draw in draws]) > 0.5
 
 
 def test_one_platform_has_no_other_one(tmp_path):

@@ -59,12 +59,12 @@ def test_a_line_has_the_look_of_its_model_and_bars_where_there_are_intervals():
 def test_figures_draw_intervals_from_three_seeds_on():
     table = pd.DataFrame({"model": ["UDA", "SVM", "UDA"], "at": [1, 1, 2], "n_seeds": [3, 2, 3], "ra_mean": [0.5, 0.6, 0.4],
                           "ra_low": [0.4, -0.9, -0.1], "ra_high": [0.6, 1.9, 0.9]})  # fmt: skip
-    low, high = compare.bounds(table, "ra")
+    low, high = style.bounds(table, "ra")
     assert np.array_equal(low, [0.4, np.nan, -0.1], equal_nan=True)
     assert np.array_equal(high, [0.6, np.nan, 0.9], equal_nan=True)
-    assert compare.drawn(table, cut=", cut at 0") == "Bars: 95 % t intervals over 3 seeds, cut at 0."
-    assert "drawn from 3 on" in compare.drawn(table[table.model == "SVM"])
-    assert compare.drawn(table.assign(n_seeds=1)) == "One seed, so there are no intervals."
+    assert style.drawn(table, cut=", cut at 0") == "Bars: 95 % t intervals over 3 seeds, cut at 0."
+    assert "drawn from 3 on" in style.drawn(table[table.model == "SVM"])
+    assert style.drawn(table.assign(n_seeds=1)) == "One seed, so there are no intervals."
     _, axis = plt.subplots()
     compare.side_by_side(axis, table, "at", "ra", ["UDA", "SVM"])
     first, second = axis.lines
