@@ -180,7 +180,7 @@ def check(specs: Iterable[RunSpec]) -> None:
 def get(specs: Sequence[RunSpec], store: Store | None = None, workers: int | None = None) -> list[Run]:
     """The runs, in the order of ``specs``; missing ones are trained first, ``workers`` at a time (default: one per core).
 
-    Every run uses one thread, so the number of workers changes the time and nothing else.
+    A run uses the threads of its schedule, one by default, so the number of workers changes the time and nothing else.
     """
     store = store or Store.default()
     check(specs)

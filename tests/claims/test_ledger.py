@@ -1,8 +1,10 @@
 """From per-seed numbers to verdicts: against a recomputation that shares no code, at the borders, and when tampered with."""
 
+import json
 import math
 import re
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,7 @@ from paperkit.claims.ledger import (
     questions,
     table,
 )
+from paperkit.study import Study
 
 COMMITTED = [paths.ROOT / "figures" / data for data in ("embedded", "public")]
 RULES = ("more than", "less than", "at least", "at most", "differs from")
@@ -293,6 +296,22 @@ def test_a_build_of_one_exhibit_does_not_hide_the_reference(capsys, reference, w
         shutil.copyfile(reference / name, build / name)
     code, out, _ = claims_command(capsys)
     assert code == 0 and ("build/public" in out.splitlines()[0]) == whole
+
+
+def test_make_claims_names_what_was_made_with_other_settings(capsys, reference):
+    """Seeds may differ: they change how sure a number is, not what it is of."""
+    build = reference.parents[1] / "build" / "public" / "cpu"
+    build.mkdir(parents=True)
+    shutil.copyfile(reference / "claims.csv", build / "claims.csv")
+    profile = json.loads(json.dumps(asdict(Study("public", "cpu").profile)))
+    made = {"b_table_3": {"curve_seeds": 9}, "b_table_4": {"gamma": 0.5, "seeds": 3}}
+    for name, change in made.items():
+        shutil.copyfile(reference / f"{name}_runs.csv", build / f"{name}_runs.csv")
+        record = {"exhibit": name, "profile": profile | change}
+        (build / f"{name}.provenance.json").write_text(json.dumps(record))
+    _, _, err = claims_command(capsys)
+    (line,) = [line for line in err if "other settings" in line]
+    assert line.endswith("b_table_4 was made with other settings (gamma): make paper makes all of them with the same")
 
 
 def test_without_build_and_reference_there_are_no_claims_to_print(capsys, tmp_path, monkeypatch):

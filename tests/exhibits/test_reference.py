@@ -276,6 +276,16 @@ def test_publishing_again_replaces(build):
     assert pd.read_csv(paths.figures() / "embedded" / "b_table_4.csv").a.tolist() == [5]
 
 
+def test_publishing_again_drops_what_an_exhibit_no_longer_has(build):
+    study, _ = reference(build, "a\n1\n")
+    old = paths.figures() / "embedded" / "b_table_4_runs.csv"
+    old.write_text("seed,a\n0,1\n")
+    other = old.with_name("b_table_3_runs.csv")
+    other.write_text("seed,a\n0,1\n")
+    publish(study)
+    assert not old.exists() and other.exists(), "of another exhibit nothing is known"
+
+
 def test_a_document_gets_the_tables_of_the_reference(home):
     table = paths.figures() / "public" / "b_table_4.md"
     table.parent.mkdir(parents=True)
