@@ -158,7 +158,7 @@ def test_a_variant_that_is_the_plain_member_or_does_not_go_with_it_is_left_out()
         return {method.name.partition(", ")[2] for changed in every.values() for method in changed}
 
     given = variants(uda=replace(UDA, tsa="none", target="label"), esimcse=replace(ESIMCSE, positive="dropout", queue=0.0),
-                     fgm=replace(FGM, relative=True), pgd=replace(PGD, step_size=None))  # fmt: skip
+                     fgm=replace(FGM, relative=True), pgd=replace(PGD, relative=True, step_size=None))  # fmt: skip
     assert names(variants()) - names(given) == {
         "no TSA",
         "T_s = 0.4",
