@@ -206,6 +206,7 @@ def _claims(options) -> int:
     """
     from paperkit.claims import Evidence, check, ledger, words
     from paperkit.exhibits.exhibit import REGISTRY, check_same_table, find
+    from paperkit.exhibits.ledger import made_otherwise
 
     study = _study(options)
     find("claims")
@@ -218,8 +219,9 @@ def _claims(options) -> int:
         raise InputError(f"nothing is built in {study.folder}, and {reference} holds no claims; run make paper first")
     if built:
         check_same_table(study)
-        for sentence in _other_settings(study):
-            print(f"paperkit: {sentence}", file=sys.stderr)
+        for name, settings in made_otherwise(study).items():
+            print(f"paperkit: {os.path.relpath(study.folder)}/{name} was made with other settings ({', '.join(settings)}): "
+                  "make paper makes all of them with the same", file=sys.stderr)  # fmt: skip
     folder = study.folder if built else reference
     print(f"Numbers of {os.path.relpath(folder)}/\n")
     findings = ledger(Evidence(folder, tuple(REGISTRY)))
@@ -228,27 +230,6 @@ def _claims(options) -> int:
     for sentence in wrong:
         print(f"paperkit: {os.path.relpath(reference)}: {sentence}", file=sys.stderr)
     return 1 if wrong else 0
-
-
-def _other_settings(study) -> list[str]:
-    """Which exhibits of a build were made with other settings than the study's, seeds apart: their verdicts do not belong
-    together."""
-    import dataclasses
-
-    from paperkit.exhibits.exhibit import REGISTRY
-
-    counts = {field.name for field in dataclasses.fields(study.profile) if field.name.endswith("seeds")}
-    wanted = json.loads(json.dumps(asdict(study.profile)))
-    found = []
-    for record in sorted(study.folder.glob("*.provenance.json")):
-        facts = json.loads(record.read_text(encoding="utf-8"))
-        made = facts.get("profile", {})
-        if facts.get("exhibit") in REGISTRY and (
-            others := [name for name in wanted if name not in counts and made.get(name) != wanted[name]]
-        ):
-            found.append(f"{os.path.relpath(study.folder)}/{facts['exhibit']} was made with other settings ({', '.join(others)}): "
-                         "make paper makes all of them with the same")  # fmt: skip
-    return found
 
 
 def _report(options) -> None:

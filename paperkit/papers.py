@@ -132,16 +132,14 @@ def variants(base: Method = BASELINE, uda: Consistency = UDA, esimcse: Contrast 
         "Baseline+FGM": ("adversarial", fgm, {
             "ε / 2": {"epsilon": fgm.epsilon / 2}, "2 ε": {"epsilon": fgm.epsilon * 2}, "ε = 1": {"epsilon": 1.0},
             "matrix": {"scope": "matrix"}}),
-        "Baseline+PGD": ("adversarial", pgd, {
-            "K = 5": {"steps": 5},
-            "equal budget": {"step_size": None, "epsilon": fgm.epsilon, "relative": fgm.relative}}),
+        "Baseline+PGD": ("adversarial", pgd, {"K = 5": {"steps": 5}, "equal budget": budget_of(fgm)}),
     }  # fmt: skip
     return {plain: tuple(_changed(base, plain, *family)) for plain, family in families.items()}
 
 
-def with_budget_of(fgm: Attack, pgd: Attack) -> Attack:
-    """PGD that may go as far as FGM goes, and come back."""
-    return replace(pgd, epsilon=fgm.epsilon, relative=fgm.relative, step_size=None)
+def budget_of(fgm: Attack) -> dict[str, Any]:
+    """What to change in PGD so that it may go as far as FGM goes, and come back."""
+    return {"epsilon": fgm.epsilon, "relative": fgm.relative, "step_size": None}
 
 
 def _changed(base: Method, plain: str, slot: str, term: Any, changes: dict[str, dict[str, Any]]) -> Iterator[Method]:

@@ -21,12 +21,12 @@ from paperkit.papers import (
     SVM_CUT,
     WHOLE,
     ablations,
+    budget_of,
     paper_a,
     paper_b,
     relatives,
     sentence_encoders,
     variants,
-    with_budget_of,
 )
 from paperkit.profiles import Profile
 from paperkit.runs import Run, RunSpec, Source
@@ -314,7 +314,7 @@ class Study:
         """Runs behind the comparison of PGD with FGM: (corpus, model) to one run per seed; PGD as the profile has it, and,
         under the plain name, with FGM's budget."""
         fgm, usual = self.model("Baseline+FGM"), self.model("Baseline+PGD")
-        equal = with_budget_of(fgm.adversarial, usual.adversarial)
+        equal = replace(usual.adversarial, **budget_of(fgm.adversarial))
         models = {"Baseline": self.baseline, "Baseline+FGM": fgm, "Baseline+PGD, usual": usual,
                   "Baseline+PGD": replace(usual, adversarial=equal)}  # fmt: skip
         return {(source, name): self.large_specs(source, method)

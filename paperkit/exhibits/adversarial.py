@@ -20,7 +20,7 @@ from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_a import NOTEBOOK
 from paperkit.exhibits.paper_b import summarise
 from paperkit.exhibits.style import drawable, label
-from paperkit.papers import with_budget_of
+from paperkit.papers import budget_of
 from paperkit.runs import Run, Source
 from paperkit.study import Study
 from paperkit.terms import Attack
@@ -84,7 +84,7 @@ def example(study: Study) -> Example:
 def settings(study: Study) -> dict[str, Attack]:
     """The attacks that Table 1 goes through: as models are trained with them, and PGD with FGM's budget."""
     fgm, pgd = (replace(each, scope="example") for each in (study.profile.fgm, study.profile.pgd))
-    return {"FGM": fgm, "PGD": pgd, "PGD, equal budget": with_budget_of(fgm, pgd)}
+    return {"FGM": fgm, "PGD": pgd, "PGD, equal budget": replace(pgd, **budget_of(fgm))}
 
 
 def steps_of(victim: Victim, attack: Attack) -> list[dict]:

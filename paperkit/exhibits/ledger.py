@@ -40,7 +40,7 @@ def evidence(study: Study) -> Evidence:
     """The numbers that the ledger reads; exhibits of this study that are not there, or of other settings or texts, are made
     first."""
     find("claims")  # registers every exhibit
-    profile = json.loads(json.dumps(asdict(study.profile)))
+    profile = _as_recorded(study)
     texts = {source.load().checksum for source in (study.source, *study.large, *study.encoder_sources)}
     for name in dict.fromkeys(name for claim in claims() for name in claim.exhibits):
         record = study.folder / f"{name}.provenance.json"
@@ -49,6 +49,24 @@ def evidence(study: Study) -> Evidence:
         if name in REGISTRY and not made:
             show(study, name)
     return Evidence(study.folder, tuple(REGISTRY))
+
+
+def made_otherwise(study: Study) -> dict[str, list[str]]:
+    """Exhibits of a build that were made with other settings than the study's, and which these are; numbers of seeds apart,
+    which change how sure a number is and not what it is of."""
+    wanted = {name: value for name, value in _as_recorded(study).items() if not name.endswith("seeds")}
+    found = {}
+    for record in sorted(study.folder.glob("*.provenance.json")):
+        facts = json.loads(record.read_text(encoding="utf-8"))
+        others = [name for name, value in wanted.items() if facts["profile"].get(name) != value]
+        if others and facts["exhibit"] in REGISTRY:
+            found[facts["exhibit"]] = others
+    return found
+
+
+def _as_recorded(study: Study) -> dict:
+    """The study's profile as a provenance file has it."""
+    return json.loads(json.dumps(asdict(study.profile)))
 
 
 @exhibit("claims", NOTEBOOK, "Claims. Every claim of both papers, its evidence and its verdict.",
