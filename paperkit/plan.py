@@ -23,13 +23,22 @@ def describe(study: Study) -> str:
     """Runs missing, minutes and disk, as text. Minutes are measured by this machine's finished runs if there are any."""
     specs = study.plan()
     missing = [spec for spec in specs if spec.find(study.store) is None]
-    speed, size, measured = _experience(study)
+    work: dict[str, list[float]] = {}
+    for spec in missing:
+        if spec.method.network:
+            work.setdefault(spec.method.classifier, []).append(_seconds(spec, dict.fromkeys(SPEED, 1.0)))
+    least = {kind: statistics.median(each) / 10 for kind, each in work.items()}
+    speed, size, measured = _experience(study, least)
     workers = study.workers or cores()
     seconds = sum(_seconds(spec, speed) for spec in missing) / workers
     lines = [study.summary(), f"runs     {len(specs)}, of which {len(missing)} are missing"]
     for (place, method), count in Counter((_place(spec), spec.method.name) for spec in missing).items():
         lines.append(f"           {count:3d} × {method} on {place}")
-    basis = f"as {measured} finished runs took here" if measured else "by a guess: no run has been finished here yet"
+    basis = (
+        f"as {measured} finished runs took here"
+        if measured
+        else "by a guess: no run of this size was finished here yet"
+    )
     lines.append(f"time     about {seconds / 60:.1f} minutes with {workers} at a time ({basis})")
     lines.append(f"disk     about {len(missing) * size / 1e6:.0f} MB more in {study.store.root}")
     return "\n".join(lines)
@@ -63,10 +72,11 @@ def _width(text: dict) -> float:
     return (text["vector_size"] / 100) ** 1.5 if "vector_size" in text else 1.0
 
 
-def _experience(study: Study) -> tuple[dict[str, float], float, int]:
-    """Words or tokens per second and bytes per run of the networks in the store, and how many were looked at.
+def _experience(study: Study, least: dict[str, float]) -> tuple[dict[str, float], float, int]:
+    """Words or tokens per second and bytes per run of the networks in the store, and how many runs say so.
 
-    Speed is that of supervised runs: what a run with more terms takes beside one, :attr:`Method.cost` says.
+    Speed is that of supervised runs: what a run with more terms takes beside one, :attr:`Method.cost` says. Runs that read
+    fewer words than ``least``, a tenth of those to come, say nothing: most of their seconds are not training.
     """
     speeds: dict[str, list[float]] = {}
     sizes = []
@@ -83,6 +93,8 @@ def _experience(study: Study) -> tuple[dict[str, float], float, int]:
             if any(identity["method"][term] for term in TERMS) or identity["schedule"]["min_steps"]:
                 continue
             words = result["train_words"] * len(result["history"]) * _width(identity["text"])
-            speeds.setdefault(identity["method"]["classifier"], []).append(words / max(result["seconds"], 0.1))
+            kind = identity["method"]["classifier"]
+            if words >= least.get(kind, 0):
+                speeds.setdefault(kind, []).append(words / max(result["seconds"], 0.1))
     measured = {kind: statistics.median(values) for kind, values in speeds.items()}
-    return SPEED | measured, statistics.mean(sizes) if sizes else BYTES_PER_RUN, len(sizes)
+    return SPEED | measured, statistics.mean(sizes) if sizes else BYTES_PER_RUN, sum(map(len, speeds.values()))
