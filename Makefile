@@ -174,7 +174,7 @@ refresh: $(READY) ## execute the committed notebooks again, in place
 pretrain: $(READY) ## pretrain the encoder `mini` again (hours; PRETRAIN="--tokens 1e8 …"); a killed one goes on
 	MALLOC_TRIM_THRESHOLD_=268435456 $(PY) -m paperkit.pretraining $(PRETRAIN)
 
-benchmarks: $(READY) ## speed, as ratios to a plain implementation
+benchmarks: $(READY) ## speed, as ratios: to a plain implementation, and of the encoders
 	@for script in terms bilstm_throughput encoder_throughput; do \
 	  echo "== benchmarks/$$script.py"; $(PY) "benchmarks/$$script.py"; done
 

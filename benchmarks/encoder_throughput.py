@@ -12,6 +12,7 @@ import time
 import torch
 import torch.nn.functional as F
 
+from paperkit.errors import InputError
 from paperkit.models import backbones
 from paperkit.models.encoder import Encoder
 from paperkit.training.numerics import resolve_dtype
@@ -40,6 +41,11 @@ def stepper(name: str, length: int, dtype: str):
 def main() -> None:
     threads, length = (int(sys.argv[i]) if len(sys.argv) > i else default for i, default in ((1, 1), (2, 128)))
     torch.set_num_threads(threads)
+    try:
+        backbones.find("minilm")
+    except InputError as error:
+        print(f"skipped: {error}")
+        return
     for dtype in dict.fromkeys(("float32", resolve_dtype("auto", "cpu"))):
         steps = {name: stepper(name, length, dtype) for name in ("mini", "minilm")}
         seconds: dict[str, list[float]] = {name: [] for name in steps}

@@ -115,6 +115,7 @@ def _notebooks() -> dict[str, Path]:
 def _execute(options, wanted: dict[str, Path]) -> bool:
     """Execute those notebooks that are not up to date, several at a time, and say whether all of them came to their end."""
     from paperkit import notebooks, runs, store
+    from paperkit.exhibits.exhibit import REGISTRY, made_otherwise
 
     study = _study(options)
     given = {"data": study.source.name if study.kind == "table" else study.data, "profile": study.profile_name}
@@ -123,7 +124,12 @@ def _execute(options, wanted: dict[str, Path]) -> bool:
     inputs = {"corpora": sorted({source.load().checksum for source in sources}), "code": _code(), "files": _files(),
               "profile": json.dumps(asdict(study.profile), sort_keys=True), "folder": str(study.folder),
               "runs": sorted(store.key(spec.identity) for spec in study.plan())}  # fmt: skip
-    workers = min(study.workers or runs.cores(), AT_ONCE)
+    workers = study.workers or runs.cores()
+    at_once = min(workers, AT_ONCE)
+    # of what a notebook computes itself; two at least, so that the last one does not leave a core idle
+    given["workers"] = max(min(2, workers), workers // at_once)
+    # an exhibit made by itself, with other settings, lies where the notebook's would
+    replaced = {REGISTRY[name].notebook for name in made_otherwise(study, seeds=True)}
     ledger = {name for name in wanted if name.endswith("_claims")}  # which reads what the others write
     for names in (wanted.keys() - ledger, ledger):
         stale = []
@@ -132,11 +138,13 @@ def _execute(options, wanted: dict[str, Path]) -> bool:
             read = inputs | ({"aims": _aims(study.name)} if name in ledger else {})
             key = notebooks.key(wanted[name], {**parameters, "workers": None}, read)
             output = study.folder / wanted[name].name
+            if name in replaced:
+                output.unlink(missing_ok=True)
             if notebooks.made_under(output, key):
                 print(f"{name}: up to date, {os.path.relpath(output)}", flush=True)
             else:
                 stale.append((wanted[name], output, parameters, key))
-        runs.in_parallel(_execute_one, stale, workers, "running", "notebook")
+        runs.in_parallel(_execute_one, stale, at_once, "running", "notebook")
         if not all(notebooks.made_under(output, key) for _, output, _, key in stale):
             return False
     return True
@@ -205,8 +213,7 @@ def _claims(options) -> int:
     A build of a few exhibits, whose ledger was not drawn up, is read only where there is no reference.
     """
     from paperkit.claims import Evidence, check, ledger, words
-    from paperkit.exhibits.exhibit import REGISTRY, check_same_table, find
-    from paperkit.exhibits.ledger import made_otherwise
+    from paperkit.exhibits.exhibit import REGISTRY, check_same_table, find, made_otherwise
 
     study = _study(options)
     find("claims")

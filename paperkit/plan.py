@@ -1,11 +1,17 @@
 """What is still to be computed, and about how long it takes."""
 
 import json
+import math
 import statistics
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import cache
+from typing import Any
 
+from paperkit.models import backbones
 from paperkit.runs import KIND, RunSpec, cores
+from paperkit.store import canonical
 from paperkit.study import Study
 from paperkit.text.tokens import TokenOptions
 from paperkit.training.loop import total_steps
@@ -28,7 +34,7 @@ def describe(study: Study) -> str:
         if spec.method.network:
             work.setdefault(spec.method.classifier, []).append(_seconds(spec, dict.fromkeys(SPEED, 1.0)))
     least = {kind: statistics.median(each) / 10 for kind, each in work.items()}
-    speed, size, measured = _experience(study, least)
+    speed, size, measured = _experience(study, least, _encoders(specs))
     workers = study.workers or cores()
     seconds = sum(_seconds(spec, speed) for spec in missing) / workers
     lines = [study.summary(), f"runs     {len(specs)}, of which {len(missing)} are missing"]
@@ -64,19 +70,40 @@ def _seconds(spec: RunSpec, speed: dict[str, float]) -> float:
         units = texts.clip(upper=2 * spec.text.max_length).sum() / 2.5 * _width(asdict(spec.text))
     rows = max(corpus.n_classes, round(len(texts) * spec.method.labelled))  # one of each class is kept
     passes = total_steps(rows, spec.schedule) / -(-rows // spec.schedule.batch_size)
+    units *= _size(spec.text.backbone) if isinstance(spec.text, TokenOptions) else 1
     return float(units) * spec.method.labelled * passes * spec.method.cost / speed[spec.method.classifier]
 
 
-def _width(text: dict) -> float:
+def _width(text: Mapping[str, Any]) -> float:
     """How much more a Bi-LSTM with wider vectors costs."""
     return (text["vector_size"] / 100) ** 1.5 if "vector_size" in text else 1.0
 
 
-def _experience(study: Study, least: dict[str, float]) -> tuple[dict[str, float], float, int]:
+@cache
+def _size(backbone: str) -> float:
+    """How much more a token costs in an encoder than in ``mini``: parameters of the matrices that it passes."""
+    weights = []
+    for found in (backbones.find(backbone), backbones.find("mini")):
+        config = json.loads((found.folder / "config.json").read_text(encoding="utf-8")) | dict(found.changes)
+        width, inner = config["hidden_size"], config["intermediate_size"]
+        weights.append(config["num_hidden_layers"] * (4 * width**2 + 2 * width * inner))
+    return weights[0] / weights[1]
+
+
+def _encoders(specs: Iterable[RunSpec]) -> dict[str, float]:
+    """The encoders of these runs, by what the store knows them by, and their :func:`_size`."""
+    names = {spec.text.backbone for spec in specs if isinstance(spec.text, TokenOptions)}
+    return {canonical(backbones.find(name).identity): _size(name) for name in names}
+
+
+def _experience(
+    study: Study, least: Mapping[str, float], encoders: Mapping[str, float]
+) -> tuple[dict[str, float], float, int]:
     """Words or tokens per second and bytes per run of the networks in the store, and how many runs say so.
 
     Speed is that of supervised runs: what a run with more terms takes beside one, :attr:`Method.cost` says. Runs that read
-    fewer words than ``least``, a tenth of those to come, say nothing: most of their seconds are not training.
+    fewer words than ``least``, a tenth of those to come, say nothing: most of their seconds are not training. Nor do runs of a
+    kind that is not to come, or of none of these ``encoders``.
     """
     speeds: dict[str, list[float]] = {}
     sizes = []
@@ -92,9 +119,11 @@ def _experience(study: Study, least: dict[str, float]) -> tuple[dict[str, float]
             sizes.append(sum(manifest["files"].values()))
             if any(identity["method"][term] for term in TERMS) or identity["schedule"]["min_steps"]:
                 continue
-            words = result["train_words"] * len(result["history"]) * _width(identity["text"])
+            text = identity["text"]
+            size = encoders.get(canonical(text["backbone"]), math.nan) if "backbone" in text else _width(text)
+            words = result["train_words"] * len(result["history"]) * size
             kind = identity["method"]["classifier"]
-            if words >= least.get(kind, 0):
+            if words >= least.get(kind, math.inf):
                 speeds.setdefault(kind, []).append(words / max(result["seconds"], 0.1))
     measured = {kind: statistics.median(values) for kind, values in speeds.items()}
     return SPEED | measured, statistics.mean(sizes) if sizes else BYTES_PER_RUN, sum(map(len, speeds.values()))

@@ -124,7 +124,7 @@ RANGES = dict.fromkeys(COUNTS, (1, math.inf)) | {
     "learning_rate": (0, math.inf), "warmup": (0, 1),
     "weight_decay": (0, math.inf), "head_learning_rate": (0, math.inf), "patience": (0, math.inf), "min_steps": (0, math.inf),
     "clip": (1e-6, math.inf), "dropout": (0, 0.99), "lengths": (1, math.inf), "noise_rates": (0, 0.99), "curve_shares": (1e-6, 1),
-    "pool_shares": (1e-6, 1), "branch_shares": (1e-6, 1), "labelled": (1e-6, 1), "epsilons": (0, math.inf),
+    "pool_shares": (1e-6, 1), "branch_shares": (1e-6, 1), "labelled": (1e-6, 1), "epsilons": (1e-9, math.inf),
     "gammas": (0, math.inf), "word_shares": (1e-6, 1),
     "weight": (0, math.inf), "temperature": (1e-6, math.inf), "confidence": (0, 1), "pool": (1e-6, 1), "entropy": (0, math.inf),
     "ramp_length": (1e-6, 1), "average": (0, 1), "momentum": (0, 1), "queue": (0, math.inf), "epsilon": (0, math.inf),

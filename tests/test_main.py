@@ -1,5 +1,6 @@
 """The command line: what it prints, what it returns, and that a mistake costs one sentence and writes nothing."""
 
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import paperkit.__main__ as cli
 from paperkit import paths, report, runs
 from paperkit.__main__ import main
 from paperkit.errors import InputError
-from paperkit.exhibits.exhibit import show
+from paperkit.exhibits.exhibit import as_recorded, show
 from paperkit.notebooks import KERNEL, NotebookError
 from paperkit.study import Study
 from tests.small import SETTINGS, reviews, tickets, write_csv
@@ -315,6 +316,27 @@ def test_a_notebook_that_fails_stops_the_ledger_alone_and_the_next_time_only_wha
     assert said(0) == [f"{name}: up to date" for name in cells]
     built = home / "build" / "embedded" / "smoke"
     assert {file.name for file in built.iterdir()} == {f"{name}.ipynb" for name in cells}
+
+
+def test_a_notebook_runs_again_after_an_exhibit_of_it_was_made_with_other_settings(capfd, home, monkeypatch):
+    monkeypatch.setattr(paths, "NOTEBOOKS", home)
+    parameters = new_code_cell(PARAMETERS, id="a", metadata={"tags": ["parameters"]})
+    for name in ("01_data", "02_bilstm_focal"):
+        nbformat.write(new_notebook(cells=[parameters], metadata={"kernelspec": KERNEL}), home / f"{name}.ipynb")
+
+    def runs_again() -> set[str]:
+        for name in ("01_data", "02_bilstm_focal"):
+            assert main(["notebook", name, *REST]) == 0
+        return {line.split(":")[0] for line in capfd.readouterr().out.splitlines() if ": wrote" in line}
+
+    assert runs_again() == {"01_data", "02_bilstm_focal"} and runs_again() == set()
+    study = Study("embedded", "smoke", overrides=cli.overrides(TINY, None))
+    record = study.folder / "b_table_4.provenance.json"
+    for changed in ({"gamma": 4.0}, {"seeds": 9}):
+        record.write_text(json.dumps({"exhibit": "b_table_4", "profile": as_recorded(study) | changed}))
+        assert runs_again() == {"02_bilstm_focal"}
+    record.write_text(json.dumps({"exhibit": "b_table_4", "profile": as_recorded(study)}))
+    assert runs_again() == set()
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,17 @@ def test_time_follows_the_speed_measured_here_and_the_number_of_workers(study):
     assert minutes(8) == pytest.approx(minutes(2) / 4, rel=0.05)
 
 
+def test_an_encoder_costs_what_its_matrices_do_and_only_its_own_kind_is_measured(study):
+    specs = [spec for row in study.ten_specs().values() for spec in row if spec.method.name == "Baseline"]
+    tiny = [replace(spec, text=replace(spec.text, backbone="tiny")) for spec in specs]
+    mini = [replace(spec, text=replace(spec.text, backbone="mini")) for spec in specs]
+    layers = 4 * 192**2 + 2 * 192 * 768, 4 * 32**2 + 2 * 32 * 64
+    assert _seconds(mini[0], SPEED) / _seconds(tiny[0], SPEED) == pytest.approx(layers[0] / layers[1])
+    finish(study, [spec for spec in study.plan() if spec.method.classifier == "bilstm"])
+    finish(study, mini, words=10**9)  # another encoder than this plan's, tiny
+    assert "(by a guess" in describe(study), "what is missing are encoders, and no run of theirs was finished"
+
+
 def test_what_is_no_run_in_the_store_is_passed_over(study):
     folder = study.store.root / runs.KIND
     (folder / "0-damaged").mkdir(parents=True)

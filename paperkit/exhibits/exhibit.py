@@ -108,6 +108,37 @@ def check_same_table(study: Study) -> None:
                              "state of this one; run make paper with this table, or rename it")  # fmt: skip
 
 
+def as_recorded(study: Study) -> dict:
+    """The study's profile as a provenance file has it."""
+    return json.loads(json.dumps(asdict(study.profile)))
+
+
+def made_otherwise(study: Study, seeds: bool = False) -> dict[str, list[str]]:
+    """Exhibits of a build that were made with other settings than the study's, and which these are. Numbers of ``seeds`` change
+    how sure a number is and not what it is of: they count only where that is asked."""
+    find("claims")  # registers every exhibit
+    wanted = {name: value for name, value in as_recorded(study).items() if seeds or not name.endswith("seeds")}
+    found = {}
+    for record in sorted(study.folder.glob("*.provenance.json")):
+        facts = json.loads(record.read_text(encoding="utf-8"))
+        others = [name for name, value in wanted.items() if facts["profile"].get(name) != value]
+        if others and facts["exhibit"] in REGISTRY:  # what other code left there is no exhibit
+            found[facts["exhibit"]] = others
+    return found
+
+
+def check_same_settings(study: Study) -> None:
+    """Refuse a build some exhibits of which were made with other settings than the study's.
+
+    Raises:
+        InputError: naming the exhibits and the settings.
+    """
+    if others := made_otherwise(study):
+        settings = sorted(set().union(*others.values()))
+        raise InputError(f"{study.folder} holds exhibits that were made with other settings ({', '.join(settings)}): "
+                         f"{', '.join(others)}; run make paper with the same settings first")  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Shown:
     """An exhibit that has been made and written; displays itself in a notebook."""
@@ -218,7 +249,9 @@ def processor() -> str:
 
 
 def command(study: Study, target: str) -> str:
-    """The command that makes ``target`` again; the data of a table are named without their folder."""
+    """The command that makes ``target`` again; the data of a table are named without their folder. The exhibit ``claims`` has
+    none of its own: the target of that name prints it."""
+    target = Path(REGISTRY["claims"].notebook).stem if target == "claims" else target
     columns = {name.upper(): getattr(study, name) for name in ("text", "label", "split", "platform")}
     settings = (f"{name}={value}".replace(" ", "") for name, value in study.overrides.items())
     given = {"DATA": "" if study.kind == "embedded" else os.path.basename(study.data), **columns,

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from paperkit.claims.evidence import Evidence
 from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, MIN_SEEDS, SUPPORTED, ledger, per_seed, questions, table
 from paperkit.claims.words import UNITS, VERDICTS_ZH, overview, readable
 from paperkit.exhibits import style
-from paperkit.exhibits.exhibit import REGISTRY, Content, exhibit, find, show, write
+from paperkit.exhibits.exhibit import REGISTRY, Content, as_recorded, exhibit, find, show, write
 from paperkit.exhibits.style import label
 from paperkit.study import Study
 
@@ -40,7 +40,7 @@ def evidence(study: Study) -> Evidence:
     """The numbers that the ledger reads; exhibits of this study that are not there, or of other settings or texts, are made
     first."""
     find("claims")  # registers every exhibit
-    profile = _as_recorded(study)
+    profile = as_recorded(study)
     texts = {source.load().checksum for source in (study.source, *study.large, *study.encoder_sources)}
     for name in dict.fromkeys(name for claim in claims() for name in claim.exhibits):
         record = study.folder / f"{name}.provenance.json"
@@ -49,24 +49,6 @@ def evidence(study: Study) -> Evidence:
         if name in REGISTRY and not made:
             show(study, name)
     return Evidence(study.folder, tuple(REGISTRY))
-
-
-def made_otherwise(study: Study) -> dict[str, list[str]]:
-    """Exhibits of a build that were made with other settings than the study's, and which these are; numbers of seeds apart,
-    which change how sure a number is and not what it is of."""
-    wanted = {name: value for name, value in _as_recorded(study).items() if not name.endswith("seeds")}
-    found = {}
-    for record in sorted(study.folder.glob("*.provenance.json")):
-        facts = json.loads(record.read_text(encoding="utf-8"))
-        others = [name for name, value in wanted.items() if facts["profile"].get(name) != value]
-        if others and facts["exhibit"] in REGISTRY:
-            found[facts["exhibit"]] = others
-    return found
-
-
-def _as_recorded(study: Study) -> dict:
-    """The study's profile as a provenance file has it."""
-    return json.loads(json.dumps(asdict(study.profile)))
 
 
 @exhibit("claims", NOTEBOOK, "Claims. Every claim of both papers, its evidence and its verdict.",
@@ -120,9 +102,10 @@ def as_picture(findings: Sequence[Finding], study: Study) -> Content:
 
 
 def redraw(study: Study, folder: Path) -> list[Path]:
-    """Write the ledger of the numbers in ``folder`` into it: what is committed must follow from what is committed."""
+    """Write the ledger of the numbers in ``folder`` into it, and ``x_limits`` if it is there, which reads other exhibits too:
+    what is committed must follow from what is committed. ``study`` says with which settings the exhibits were made."""
     find("claims")
-    placed = _Placed(study, folder)
+    placed = Placed(study, folder)
     findings = ledger(Evidence(folder, tuple(REGISTRY)))
     written = []
     for name, make in zip(EXHIBITS, (as_table, as_picture, as_overview), strict=True):
@@ -130,10 +113,12 @@ def redraw(study: Study, folder: Path) -> list[Path]:
         style.apply()
         content = make(findings, placed)
         written += write(placed, REGISTRY[name], content, time.perf_counter() - started)
+    if (folder / "x_limits.provenance.json").exists():
+        written += show(placed, "x_limits").files
     return written
 
 
-class _Placed:
+class Placed:
     """A study whose folder is another one."""
 
     def __init__(self, study: Study, folder: Path) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from paperkit import code, paths
 from paperkit.errors import InputError
 from paperkit.exhibits import tables
-from paperkit.exhibits.exhibit import SUFFIXES
+from paperkit.exhibits.exhibit import SUFFIXES, check_same_settings
 from paperkit.exhibits.ledger import redraw
 from paperkit.store import write_atomically
 from paperkit.study import Study
@@ -38,10 +38,14 @@ def publish(study: Study) -> list[Path]:
 
     What quotes texts is promoted for embedded data only; of other corpora, tables lose their text columns and pictures
     of texts stay behind. The ledger of claims is drawn up anew from what is then committed, which may be more than this build.
+
+    Raises:
+        InputError: nothing is built, or not all of it with the study's settings.
     """
     built = sorted(study.folder.glob("*.provenance.json"))
     if not built:
         raise InputError(f"nothing is built in {study.folder}; run make paper with the same DATA and PROFILE first")
+    check_same_settings(study)
     code.commit()  # now: what is copied below must not make the working copy of the ledger's provenance a changed one
     target = paths.figures() / study.name
     target.mkdir(parents=True, exist_ok=True)
@@ -128,9 +132,9 @@ def verify(study: Study) -> tuple[list[str], bool]:
 
 
 def _elsewhere(reference: Path, build: Path, name: str) -> str | None:
-    """The processor of a reference that was not computed on the build's; None where it was, or either is not known."""
+    """The processor of a reference that was not computed on the build's, or is not known to have been; else None."""
     theirs, ours = (_facts(folder, name).get("processor") for folder in (reference, build))
-    return theirs if theirs and ours and theirs != ours else None
+    return (theirs or "which is not known") if theirs != ours else None
 
 
 def _facts(folder: Path, name: str) -> dict:

@@ -1,5 +1,6 @@
 """Goals beside what was measured: read from files made here, so that every number of the table is known."""
 
+import io
 import json
 import math
 import tomllib
@@ -10,7 +11,7 @@ import pytest
 from scipy import stats
 
 from paperkit import paths
-from paperkit.exhibits import limits
+from paperkit.exhibits import limits, tables
 from paperkit.exhibits.exhibit import Content, find
 from paperkit.papers import MAJORITY, SVM, SVM_CUT, WHOLE
 from paperkit.study import Study
@@ -62,6 +63,14 @@ def test_the_file_names_models_corpora_and_metrics_that_there_are():
     assert tomllib.loads(text) == settings
     asked = {(row["corpus"], each["metric"], each["value"]) for row in settings["row"] for each in row["references"]}
     assert {("reuters21578", "accuracy", 0.935), ("r8", "accuracy", 0.978), ("travel", "specificity", 0.87)} <= asked
+
+
+def test_the_committed_table_follows_from_the_committed_exhibits():
+    folder = paths.ROOT / "figures" / "public"
+    committed = pd.read_csv(folder / "x_limits.csv")
+    body = limits.table(SimpleNamespace(kind="public", name="public", folder=folder)).body
+    again = pd.read_csv(io.StringIO(tables.to_csv(body)))
+    pd.testing.assert_frame_equal(again, committed)
 
 
 def test_where_nothing_was_measured_every_row_says_what_to_make(study):

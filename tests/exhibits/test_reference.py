@@ -2,7 +2,8 @@
 
 import json
 import math
-from types import SimpleNamespace
+from dataclasses import asdict, make_dataclass
+from types import MappingProxyType, SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from paperkit.study import Study
 from tests.small import SETTINGS, reviews, write_csv
 
 SECRET = "这句话不公开"
+Profile = make_dataclass("Profile", [("name", str, "smoke"), ("gamma", float, 2.0), ("seeds", int, 5)])
 
 
 @pytest.fixture
@@ -26,14 +28,14 @@ def build(home):
     def study(kind: str) -> SimpleNamespace:
         folder = paths.build(kind, "smoke")
         folder.mkdir(parents=True, exist_ok=True)
-        return SimpleNamespace(kind=kind, name=kind, folder=folder, profile=SimpleNamespace(name="smoke"))
+        return SimpleNamespace(kind=kind, name=kind, folder=folder, profile=Profile())
 
-    def put(study, name: str, quotes=False, columns=(), **files: str) -> None:
+    def put(study, name: str, quotes=False, columns=(), profile=MappingProxyType({}), **files: str) -> None:
         for suffix, text in files.items():
             suffix = suffix.replace("runs", "_runs.csv") if suffix == "runs" else f".{suffix}"
             (study.folder / f"{name}{suffix}").write_text(text, encoding="utf-8")
         facts = {"exhibit": name, "caption": "Table.", "caption_zh": "表", "note": "", "quotes_texts": quotes,
-                 "text_columns": list(columns), "profile": {"name": "smoke"}}  # fmt: skip
+                 "text_columns": list(columns), "profile": asdict(study.profile) | profile}  # fmt: skip
         (study.folder / f"{name}.provenance.json").write_text(json.dumps(facts), encoding="utf-8")
 
     return study, put
@@ -181,6 +183,34 @@ def computed_on(study: Study, theirs: str, ours: str, runs: int) -> None:
 
 
 NEAR = f"{FILE} 0.0500"
+
+
+def test_a_processor_that_the_reference_does_not_name_may_be_another_one(build):
+    study, write = reference(build, "model,n_seeds,a\nA,5,0.5\nB,5,0.8\n")
+    write("model,n_seeds,a\nA,5,0.55\nB,5,0.8\n")
+    record = study.folder / "b_table_4.provenance.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"processor": "Curta", "runs": 9}))
+    assert verify(study) == ([f"elsewhere  {NEAR}; the reference is of another processor, which is not known"], True)
+
+
+def test_a_build_of_several_settings_is_not_published(build):
+    make, put = build
+    study = make("embedded")
+    put(study, "b_table_4", **PLAIN)
+    put(study, "b_table_3", profile={"gamma": 4.0}, **PLAIN)
+    with pytest.raises(InputError, match=r"made with other settings \(gamma\): b_table_3; run make paper"):
+        publish(study)
+    assert not paths.figures().exists()
+    put(study, "b_table_3", profile={"seeds": 9}, **PLAIN)  # more seeds are surer, not of something else
+    put(study, "x_of_other_code", profile={"gamma": 4.0}, **PLAIN)
+    publish(study)
+
+
+@pytest.mark.parametrize("path", sorted(paths.ROOT.glob("README*.md")), ids=lambda path: path.name)
+def test_the_tables_of_the_readmes_are_those_of_the_reference(path, monkeypatch):
+    monkeypatch.delenv("PAPERKIT_FIGURES", raising=False)
+    text = path.read_text(encoding="utf-8")
+    assert "<!-- figures/" in text and fill(text) == text
 
 
 def test_the_ledger_rests_on_runs_of_others(tmp_path):
