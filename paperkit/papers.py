@@ -137,6 +137,9 @@ def variants(base: Method = BASELINE, uda: Consistency = UDA, esimcse: Contrast 
     return {plain: tuple(_changed(base, plain, *family)) for plain, family in families.items()}
 
 
+EQUAL_BUDGET = "Baseline+PGD, equal budget"
+
+
 def budget_of(fgm: Attack) -> dict[str, Any]:
     """What to change in PGD so that it may go as far as FGM goes, and come back."""
     return {"epsilon": fgm.epsilon, "relative": fgm.relative, "step_size": None}

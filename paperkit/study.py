@@ -16,6 +16,7 @@ from paperkit.models import backbones
 from paperkit.papers import (
     ALPHAS,
     BASELINE,
+    EQUAL_BUDGET,
     MAJORITY,
     SVM,
     SVM_CUT,
@@ -311,12 +312,12 @@ class Study:
                 for share in shares for method in models}  # fmt: skip
 
     def budget_specs(self) -> dict[tuple[Source, str], list[RunSpec]]:
-        """Runs behind the comparison of PGD with FGM: (corpus, model) to one run per seed; PGD as the profile has it, and,
-        under the plain name, with FGM's budget."""
+        """Runs behind the comparison of PGD with FGM: (corpus, model) to one run per seed; PGD as the profile has it, and
+        with FGM's budget."""
         fgm, usual = self.model("Baseline+FGM"), self.model("Baseline+PGD")
         equal = replace(usual.adversarial, **budget_of(fgm.adversarial))
-        models = {"Baseline": self.baseline, "Baseline+FGM": fgm, "Baseline+PGD, usual": usual,
-                  "Baseline+PGD": replace(usual, adversarial=equal)}  # fmt: skip
+        models = {"Baseline": self.baseline, "Baseline+FGM": fgm, "Baseline+PGD": usual,
+                  EQUAL_BUDGET: replace(usual, adversarial=equal)}  # fmt: skip
         return {(source, name): self.large_specs(source, method)
                 for source in self.large for name, method in models.items()}  # fmt: skip
 

@@ -171,7 +171,8 @@ def every(contrasts: pd.DataFrame, rows: pd.DataFrame, detail: str = "") -> Samp
     else:
         p = min(1.0, len(tests) * min(test.p for test in tests if test.difference <= 0))
     spread = contrasts.std(ddof=1)
-    effect = float((contrasts.mean() / spread).min()) if (spread > 0).all() else math.nan
+    scattered = spread > 0  # one that is the same with every seed has no size to compare
+    effect = float((contrasts.mean() / spread)[scattered].min()) if scattered.any() else math.nan
     return replace(sample, bounds=bounds, p=p if bounds[1] < bounds[2] else math.nan, effect=effect)
 
 

@@ -168,11 +168,11 @@ def _open(finding: Finding, tests: int, why: Reason) -> Finding:
 
 
 def _needed(finding: Finding, alpha: float) -> float:
-    """Seeds for a decision; inf where no number would do, nan where one seed says nothing about the spread."""
+    """Seeds for a decision; inf where no number would do, nan where one seed or two say nothing of the spread."""
     if finding.same:
         return MIN_SEEDS
     own = finding.sample.needed
-    if math.isnan(finding.p) and math.isnan(own):
+    if math.isnan(own) and (math.isnan(finding.p) or math.isnan(finding.effect) or finding.n < statistics.FEWEST):
         return math.nan
     return max(MIN_SEEDS, finding.n + 1, statistics.power_seeds(finding.effect, 1.0, alpha) if math.isnan(own) else own)
 
@@ -192,7 +192,8 @@ def _closed(finding: Finding, verdict: str, *why: Reason) -> Finding:
         finding.claim.rule == "differs from" and verdict == SUPPORTED and finding.measured < finding.claim.threshold
     )
     remark = reason("disadvantage") if against else None
-    size = f"effect {finding.effect:+.1f} SD".replace("-", "−") if not math.isnan(finding.effect) else ""
+    known = finding.n >= statistics.FEWEST and not math.isnan(finding.effect)
+    size = f"effect {finding.effect:+.1f} SD".replace("-", "−") if known else ""
     beside = [Reason(text) for text in (size, finding.sample.detail) if text]
     return replace(finding, verdict=verdict, reasons=(*why, *filter(None, [remark]), *beside), remark=remark)
 

@@ -35,6 +35,9 @@ MAPPED = ("Baseline", "UDA+ESimCSE+PGD")
 NAMED = ("Baseline", "Baseline+PGD", "UDA", "UDA+ESimCSE", "UDA+ESimCSE+PGD")
 """Whose losses are drawn large: claim A8 is about the first three and the last."""
 FREQUENT = 6
+MARKERS = "os^Dv<"
+MARKED = "blue circles, orange squares, green triangles, pink diamonds, light blue triangles down, red triangles left"
+"""How the maps of Fig. 3 mark the most frequent classes, from the first."""
 
 
 def nothing(reason: str) -> Content:
@@ -223,7 +226,7 @@ def fig_3(study: Study) -> Content:
             "and are not comparable between models. Middle: the raw logits of the same text, classes from left to right. Right: "
             "mean over all test texts of the standard deviation of a text's logits, 95 % t interval over seeds "
             f"(n = {table.n_seeds.max()}); claim A7 is judged on it. Below: 2-D t-SNE of the logits, the {FREQUENT} most frequent "
-            f"classes coloured, blue circles to red triangles ({classes}). Test texts that t-SNE places above and below: "
+            f"classes coloured, in this order: {MARKED} ({classes}). Test texts that t-SNE places above and below: "
             f"{counts}; seed 0.")  # fmt: skip
     return Content(
         figure, [run for runs in every.values() for run in runs], per_seed=per_seed, numbers=table, note=note
@@ -277,7 +280,7 @@ def _map(axis: Axes, source: Source, model: str, places: np.ndarray, rows: np.nd
     rest = ~np.isin(labels, frequent)
     axis.scatter(*places[rest].T, s=4, color="#C8C8C8", linewidths=0)
     for number, k in enumerate(frequent):
-        axis.scatter(*places[labels == k].T, s=9, color=f"C{number}", marker="os^Dv<"[number], linewidths=0)
+        axis.scatter(*places[labels == k].T, s=9, color=f"C{number}", marker=MARKERS[number], linewidths=0)
     axis.set(title=f"{drawable(shortened(corpus.name), 'corpus')}\n{model}", xticks=[], yticks=[])
     axis.grid(False)
 
@@ -322,10 +325,14 @@ def curves(study: Study, source: Source) -> Content:
             mean, look = smoothed.mean(axis=0), style.look(model)
             at = np.arange(1, steps + 1)
             if term in shown:
-                axes[1, column].plot(at, mean, color=look.color, ls=look.line, lw=1, label=model)
+                often = (steps // 8, steps // 6 or 1)  # markers, and not all of them at the ends
+                axes[1, column].plot(at, mean, color=look.color, ls=look.line, lw=1, marker=look.marker, ms=3, markevery=often,
+                                     label=model)  # fmt: skip
             if term in shown and model in NAMED:
                 axes[0, column].plot(at, values[0], color=look.color, lw=0.5, alpha=0.25)
-                axes[0, column].plot(at, mean, color=look.color, ls=look.line)
+                axes[0, column].plot(
+                    at, mean, color=look.color, ls=look.line, marker=look.marker, ms=3, markevery=often
+                )
                 if len(runs) > 1:
                     axes[0, column].fill_between(
                         at, smoothed.min(axis=0), smoothed.max(axis=0), color=look.color, alpha=0.15, lw=0
@@ -359,8 +366,8 @@ def curves(study: Study, source: Source) -> Content:
             " No text was left out of L_sup, so the cross-entropy of the same texts is the same and is not drawn again."
         )
     elif study.profile.uda.tsa != "none":
-        note += (" TSA takes from L_sup the texts that are already right, so that of UDA stays up by design; the cross-entropy "
-                 "counts all labelled texts of a step.")  # fmt: skip
+        note += (" TSA takes from L_sup the texts that are surer than its threshold, at first nearly all, so that of UDA cannot be "
+                 "compared. The claims are judged on the cross-entropy, which counts all labelled texts of a step.")  # fmt: skip
     return Content(figure, [run for runs in every.values() for run in runs], per_seed=pd.DataFrame(list(per_seed.values())),
                    numbers=pd.concat(numbers), note=note)  # fmt: skip
 

@@ -17,7 +17,7 @@ from paperkit.exhibits.paper_a import CORRECTION, METRICS, NOTEBOOK, per_run, pe
 from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.exhibits.style import drawable, label
 from paperkit.exhibits.tables import with_interval
-from paperkit.papers import SVM_CUT, WHOLE
+from paperkit.papers import EQUAL_BUDGET, SVM_CUT, WHOLE
 from paperkit.runs import Run, Source
 from paperkit.study import Study
 from paperkit.training.execute import training_labels, training_rows
@@ -62,14 +62,14 @@ def differences(study: Study) -> Content:
     for metric, title in COMPARED.items():
         if table[f"{metric}_difference"].isna().all():
             continue
-        parts = zip(*(table[f"{metric}_{part}"] for part in ("difference", "low", "high")), strict=True)
+        parts = zip(table[f"{metric}_difference"], *style.bounds(table, metric), strict=True)
         shown[title] = [with_interval(*part) for part in parts]
         shown[f"p, Holm ({title[2:]})"] = ["n/a" if np.isnan(p) else "< .001" if p < 0.001 else f"{p:.3f}"
                                            for p in table[f"{metric}_p_holm"]]  # fmt: skip
     tests = int(table[p].notna().sum().sum())
-    note = "model_a − model_b with the 95 % t interval of the paired difference. "
+    note = "model_a − model_b, paired over seeds. "
     if tests:
-        note += f"Holm's correction is over all {tests} tests of this table."
+        note += f"95 % t intervals; Holm's correction is over all {tests} tests of this table."
     else:
         note += statistics.UNTESTED
     return Content(table, used, shown, rows, note=note)
@@ -146,7 +146,7 @@ def frequency(study: Study) -> Content:
 # --- siblings --------------------------------------------------------------------------------------------------------
 
 RELATIONS = {"right": ("right", "正确"), "sibling": ("wrong, same parent", "同父节点"),
-             "relative": ("wrong, same first step", "同一级"), "stranger": ("wrong, elsewhere", "其他")}  # fmt: skip
+             "relative": ("wrong, same first step", "一级标签相同"), "stranger": ("wrong, elsewhere", "其他")}  # fmt: skip
 
 
 def relations(names: tuple[str, ...]) -> np.ndarray:
@@ -233,7 +233,7 @@ def wrong_labels(study: Study) -> Content:
     rows.insert(3, "n_wrong", rows.corpus.map(wrong))
     table = summarise(rows, keys, metrics)
     note = " ".join(["Of the n_wrong test texts whose label is not the truth: predicted as the truth, as the wrong label again, or "
-                     "as something else. Mean and 95 % t interval over seeds. manual_accuracy is accuracy against the truth.",
+                     "as something else.", f"{style.averaged(table)}. manual_accuracy is accuracy against the truth.",
                      *unknown])  # fmt: skip
     return Content(table, used, readable(table, keys, metrics), rows, note=note)
 
@@ -252,7 +252,7 @@ def further_corpora(study: Study) -> Content:
     keys, levels = ["corpus", "model"], ("accuracy", "f1_macro")
     rows, used = per_run(study, every, keys)
     table = compare.with_differences(rows, keys, {WHOLE: "Baseline"}, METRICS, levels)
-    note = (f"{compare.sizes(rows)} Mean and 95 % t interval over seeds; Δ is paired over seeds against Baseline. R8 and R52 "
+    note = (f"{compare.sizes(rows)} {style.averaged(table)}; Δ is paired over seeds against Baseline. R8 and R52 "
             "are the Reuters texts of one topic only, so that first topics are not ambiguous there. TF-IDF + SVM reads whole "
             f"texts, {SVM_CUT} the {study.profile.tokens.max_length} tokens that the networks read.")  # fmt: skip
     return Content(table, used, compare.readable_differences(table, keys, levels, levels), rows, note=note)
@@ -266,12 +266,12 @@ def further_corpora(study: Study) -> Content:
 def equal_budget(study: Study) -> Content:
     keys, levels = ["corpus", "model"], ("accuracy", "f1_macro")
     rows, used = per_run(study, study.budget_specs(), keys)
-    against = {"Baseline+PGD, usual": "Baseline+FGM", "Baseline+PGD": "Baseline+FGM", "Baseline+FGM": "Baseline"}
+    against = {"Baseline+PGD": "Baseline+FGM", EQUAL_BUDGET: "Baseline+FGM", "Baseline+FGM": "Baseline"}
     table = compare.with_differences(rows, keys, against, METRICS, levels)
     fgm, usual = study.model("Baseline+FGM").adversarial, study.model("Baseline+PGD").adversarial
-    note = (f"{compare.sizes(rows)} FGM: one step of {fgm.epsilon:g}. PGD, usual: {usual.steps} steps of {usual.stride:g} in a "
-            f"ball of {usual.epsilon:g}. Baseline+PGD here has FGM's ball and steps of 2.5 ε / K, which can reach its border. Δ is "
-            "paired over seeds: of both PGDs against FGM, of FGM against Baseline.")  # fmt: skip
+    note = (f"{compare.sizes(rows)} FGM: one step of {fgm.epsilon:g}. PGD: {usual.steps} steps of {usual.stride:g} in a "
+            f"ball of {usual.epsilon:g}. With equal budget it has FGM's ball and steps of 2.5 ε / K, which can reach its border. "
+            "Δ is paired over seeds: of both PGDs against FGM, of FGM against Baseline.")  # fmt: skip
     return Content(table, used, compare.readable_differences(table, keys, levels, levels), rows, note=note)
 
 

@@ -59,7 +59,7 @@ def attention(study: Study) -> Content:
     return Content(svg, [run], html=html, quotes=True, note=note)
 
 
-@exhibit("x_b_ablations", NOTEBOOK, "What each part of the method does, on the same platform.", "消融实验(同一平台)")
+@exhibit("x_b_ablations", NOTEBOOK, "What each part of the method does, on the same platform.", "消融实验（同一平台）")
 def ablations(study: Study) -> Content:
     groups = {(name,): specs for name, specs in study.ablation_specs().items()}
     rows, used = per_run(study, groups, ["model"])
@@ -79,11 +79,11 @@ def focal_curves(study: Study) -> Content:
     z = torch.linspace(-5, 5, 201, requires_grad=True)
     figure, axes = plt.subplots(1, 2, figsize=(style.PAGE, 2.6))
     p = torch.sigmoid(z).detach().numpy()
-    for gamma in (0.0, 0.5, 1.0, 2.0, 5.0):
+    for gamma, line in zip((0.0, 0.5, 1.0, 2.0, 5.0), style.LINES, strict=True):
         loss = focal(torch.stack([-z / 2, z / 2], dim=1), torch.ones(len(z), dtype=torch.long), gamma)
         (gradient,) = torch.autograd.grad(loss.sum(), z)
-        axes[0].plot(p, loss.detach().numpy(), label=f"γ = {gamma:g}")
-        axes[1].plot(p, -gradient.numpy())
+        axes[0].plot(p, loss.detach().numpy(), ls=line, label=f"γ = {gamma:g}")
+        axes[1].plot(p, -gradient.numpy(), ls=line)
     axes[0].set(xlabel="$p_t$", ylabel=label("loss", "损失"), ylim=(0, 5))
     axes[1].set(xlabel="$p_t$", ylabel=label("−∂loss/∂z", "梯度"))
     axes[0].legend()
@@ -94,7 +94,7 @@ def focal_curves(study: Study) -> Content:
     "x_b_errors",
     NOTEBOOK,
     "Confident errors: test texts that all seeds of all models get wrong.",
-    "高置信错误(疑似标注错误)",
+    "高置信错误（疑似标注错误）",
 )
 def confident_errors(study: Study) -> Content:
     """Per platform and label: how many test texts every run gets wrong, and with what mean probability."""
@@ -131,7 +131,7 @@ def confident_errors(study: Study) -> Content:
 
 
 @exhibit("x_b_focal_surface", NOTEBOOK, "Accuracy and specificity over γ and α, on the same platform.",
-         "准确率与特异度随 γ、α 的变化(同一平台)")  # fmt: skip
+         "准确率与特异度随 γ、α 的变化（同一平台）")  # fmt: skip
 def focal_surface(study: Study) -> Content:
     groups = {(gamma, weight_name(alpha)): specs for (gamma, alpha), specs in study.surface_specs().items()}
     rows, used = per_run(study, groups, ["gamma", "alpha"])

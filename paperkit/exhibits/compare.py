@@ -68,7 +68,7 @@ def readable_differences(
     known = [metric for metric in metrics if table[f"{metric}_mean"].notna().any()]
     shown = readable(table, list(keys), known)
     for (name, title), metric in product(titles.items(), compared):
-        triples = zip(*(table[f"{metric}_{name}{part}"] for part in PARTS), strict=True)
+        triples = zip(table[f"{metric}_{name}"], *style.bounds(table, f"{metric}_{name}"), strict=True)
         values = [with_interval(*triple) if np.isfinite(triple[0]) else "" for triple in triples]
         if any(values):
             shown[title.format(metric)] = values

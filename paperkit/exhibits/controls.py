@@ -154,7 +154,7 @@ def _by_batch_size(table: pd.DataFrame) -> Figure:
     """A line per form of the norm; where two coincide, the wide one can be seen on both sides of the narrow one."""
     figure, axis = plt.subplots(figsize=(style.COLUMN + 1, 2.6))
     names = {("example", "words"): ("a norm for each text (ours)", "逐样本范数"),
-             ("matrix", "all"): ("one norm per batch (community)", "整个词向量矩阵"),
+             ("matrix", "all"): ("one norm per batch (community)", "整批共用一个范数"),
              ("matrix", "words"): ("the same, without special tokens", "同上，不含特殊符号")}  # fmt: skip
     for number, (form, both) in enumerate(names.items()):
         mine = table[(table.scope == form[0]) & (table.positions == form[1])]

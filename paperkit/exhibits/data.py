@@ -183,7 +183,8 @@ def lengths(study: Study) -> Content:
     bins = np.arange(0, longest + step + 1, step) - 0.5
     for number, platform in enumerate(table.platform.value_counts().index[:SHOWN_PLATFORMS]):
         mine = words[table.index[table.platform == platform]]
-        left.hist(mine.clip(upper=limit), bins=bins, histtype="step", density=True, color=f"C{number}", lw=1.4,
+        left.hist(mine.clip(upper=limit), bins=bins, histtype="step", density=True, lw=1.4,
+                  color=f"C{number}", ls=style.LINES[number % len(style.LINES)],
                   label=f"{platform_label(study, platform)}  (n = {len(mine):,}, "
                         f"{label('median', '中位数', ' ')} {mine.median():.0f})")  # fmt: skip
     left.set(xlabel=label("words after cleaning", "清洗后的词数"), ylabel=label("density", "密度"))

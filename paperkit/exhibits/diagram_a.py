@@ -57,7 +57,7 @@ def framework() -> Figure:
         page.arrow(box.right(), (77, box.y))
     page.arrow(momentum.right(), queue.left())
     page.arrow((87, 23), momentum.top())
-    page.text(89, 18.9, label(r"$m\,\theta_m+(1-m)\,\theta$", "每步之后"), 7, ha="left")
+    page.text(89, 18.9, label(r"after each step: $m\,\theta_m+(1-m)\,\theta$", "每步之后"), 7, ha="left")
 
     page.arrow(out["clean"].right(), sup.left())
     page.arrow(out["adversarial"].right(), adv.left())

@@ -19,7 +19,7 @@ SHOWN = ("accuracy", "specificity")
 
 
 @exhibit("x_b_learning_curve", NOTEBOOK, "Accuracy and specificity over the share of the labels, on the same platform.",
-         "准确率与特异度随标注比例的变化(同一平台)")  # fmt: skip
+         "准确率与特异度随标注比例的变化（同一平台）")  # fmt: skip
 def learning_curve(study: Study) -> Content:
     rows, used = per_run(study, study.learning_specs(), KEYS)
     table = summarise(rows, KEYS, SHOWN)

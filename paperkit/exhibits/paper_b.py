@@ -94,7 +94,7 @@ def readable(table: pd.DataFrame, keys: list[str], metrics: Sequence[str] = METR
     """``summarise``'s table with one column per metric: mean [low, high]."""
     shown = table[[*keys, "n_seeds"]].copy()
     for m in metrics:
-        triples = zip(table[f"{m}_mean"], table[f"{m}_low"], table[f"{m}_high"], strict=True)
+        triples = zip(table[f"{m}_mean"], *style.bounds(table, m), strict=True)
         shown[m] = [with_interval(*triple) for triple in triples]
     return shown
 
@@ -118,8 +118,8 @@ def _results(study: Study, same: bool) -> Content:
     rows, used = per_seed(study, pairs)
     table = summarise(rows, KEYS)
     note = (
-        "Mean and 95 % t interval over seeds; reference rows are deterministic and have no interval. "
-        f"Test texts: {_sizes(rows)}. " + _what_f1(study)
+        f"{style.averaged(table)}; reference rows are deterministic and have no interval. "
+        f"Texts tested on: {_sizes(rows)}. " + _what_f1(study)
     )
     return Content(table, used, readable(table, KEYS), rows, note=note)
 
@@ -186,7 +186,11 @@ def table_5(study: Study) -> Content:
     shown = table.drop(columns=["low", "high"])
     for column in ("p", "p_holm"):
         shown[column] = ["< .001" if p < 0.001 else p for p in shown[column]]
-    shown["difference"] = [with_interval(*t) for t in zip(table.difference, table.low, table.high, strict=True)]
+    over_seeds = table.test.isin(["paired t", "Welch t"])
+    low, high = (
+        np.where(over_seeds, few, all_) for few, all_ in zip(style.bounds(table), (table.low, table.high), strict=True)
+    )
+    shown["difference"] = [with_interval(*t) for t in zip(table.difference, low, high, strict=True)]
     note = ("difference = accuracy of model_a − model_b with its 95 % interval. The paired t test over seeds decides, with "
             "Holm's correction within this table; Welch's test is what the paper most likely did; the bootstrap asks "
             "another question, what another test set might have shown for the same trained models.")  # fmt: skip

@@ -68,12 +68,6 @@ def _texts(rows: pd.DataFrame) -> str:
                      for corpus, group in rows.groupby("corpus", sort=False)) + "."  # fmt: skip
 
 
-def _sizes(rows: pd.DataFrame) -> str:
-    seeds = rows.seed[rows.seed != ""].nunique()
-    said = "One seed, so there are no intervals." if seeds == 1 else f"n = {seeds} seeds, 95 % t intervals."
-    return f"{_texts(rows)} {said}"
-
-
 @exhibit("x_sentence_probes", NOTEBOOK, "Sentence embeddings learned without labels, beside none and whitening.",
          "无标注学习的句向量评测：与未训练、白化对照")  # fmt: skip
 def sentence_probes(study: Study) -> Content:
@@ -84,7 +78,8 @@ def sentence_probes(study: Study) -> Content:
             "distance of a text to itself with words repeated, lower is closer; uniformity: lower is more even; anisotropy: "
             "mean cosine of two texts; kNN (k = 5) and linear classifier learn from the training texts and are tested on the "
             "test texts; length_bias: Spearman's ρ of cosine and length difference, over pairs of texts cut at random "
-            f"lengths, 0 is none; whitening is fitted on at most {embeddings.TRAIN:,} training texts. {_sizes(rows)}")  # fmt: skip
+            f"lengths, 0 is none; whitening is fitted on at most {embeddings.TRAIN:,} training texts. "
+            f"{_texts(rows)} {style.averaged(table)}.")  # fmt: skip
     return Content(table, used, readable(table, keys, PROBES), rows, note=note)
 
 
@@ -221,7 +216,7 @@ def table_3_esimcse(study: Study) -> Content:
     rows, used = per_seed(study, (*FOUR.values(), *FOUR))
     keys = ["corpus", "model"]
     table = compare.with_differences(rows, keys, FOUR, METRICS, COMPARED)
-    note = (f"{compare.sizes(rows)} Mean and 95 % t interval over seeds; Δ is with ESimCSE − without, paired over seeds. "
+    note = (f"{compare.sizes(rows)} {style.averaged(table)}; Δ is with ESimCSE − without, paired over seeds. "
             "sibling_confusion is the share of errors under the right parent, n/a where labels are no tree: it can rise while "
             "siblings are confused less often, if other errors fall faster.")  # fmt: skip
     return Content(table, used, compare.readable_differences(table, keys, SHOWN, COMPARED), rows, note=note)

@@ -27,6 +27,7 @@ __all__ = [
     "PAGE",
     "Look",
     "apply",
+    "averaged",
     "bounds",
     "cjk_font",
     "color_of",
@@ -60,6 +61,8 @@ class Look:
 
 
 _DASH, _DOT = (0, (5, 2)), (0, (1.5, 1.5))
+LINES = ("-", _DASH, (0, (5, 1.5, 1, 1.5)), _DOT, (0, (8, 2)))
+"""Lines of one figure that are no models, told apart without colour."""
 _LOOKS = {
     "Bi-LSTM": Look(BLUE, "", "o", "-"),
     "Bi-LSTM-Att": Look(ORANGE, "///", "s", _DASH),
@@ -68,16 +71,17 @@ _LOOKS = {
     SVM_CUT: Look(PINK, "", "v", _DASH),
     MAJORITY.name: Look("#BDBDBD", "--", "v", _DOT),
 }
-# Paper A's names are built from parts: the hue says what is trained with, shade and line say with which attack.
-_SHADES = {
-    "Baseline": ("#737373", "#A6A6A6", "#404040"),
-    "UDA": ("#0072B2", "#6DB6E3", "#003F66"),
-    "Baseline+ESimCSE": ("#E69F00", "#F5CD73", "#8F6300"),
-    "UDA+ESimCSE": ("#D55E00", "#F2A177", "#7A2E00"),
+# Paper A's names are built from parts: hue and marker say what is trained with, shade, hatch and line with which attack.
+_FAMILIES = {
+    "Baseline": ("o", "#737373", "#A6A6A6", "#404040"),
+    "UDA": ("s", "#0072B2", "#6DB6E3", "#003F66"),
+    "Baseline+ESimCSE": ("D", "#E69F00", "#F5CD73", "#8F6300"),
+    "UDA+ESimCSE": ("^", "#D55E00", "#F2A177", "#7A2E00"),
 }
-_ATTACKS = {"": ("", "o", "-"), "+FGM": ("///", "s", _DASH), "+PGD": ("xx", "^", _DOT)}
-for _family, _colors in _SHADES.items():
-    _LOOKS |= {_family + attack: Look(c, *rest) for c, (attack, rest) in zip(_colors, _ATTACKS.items(), strict=True)}
+_ATTACKS = {"": ("", "-"), "+FGM": ("///", _DASH), "+PGD": ("xx", _DOT)}
+for _family, (_marker, *_colors) in _FAMILIES.items():
+    _LOOKS |= {_family + attack: Look(color, hatch, _marker, line)
+               for color, (attack, (hatch, line)) in zip(_colors, _ATTACKS.items(), strict=True)}  # fmt: skip
 # UDA's relatives fill its slot with something else, so each has a hue; its own variants keep its hue.
 _LOOKS |= {
     "Pseudo-Label": Look("#AA4499", "--", "v", _DOT),
@@ -119,8 +123,8 @@ def color_of(model: str) -> str:
 
 
 def bounds(table: pd.DataFrame, metric: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of the intervals of ``metric`` as a figure draws them; nan below :data:`statistics.FEWEST` seeds, where an
-    interval is so wide, or by chance so narrow, that it hides what there is to see. Tables and the CSV have them all."""
+    """Both ends of the intervals of ``metric`` as figures and tables show them; nan below :data:`statistics.FEWEST` seeds, where
+    an interval is so wide, or by chance so narrow, that it hides what there is to see. The CSV has them all."""
     names = [f"{metric}_{part}" if metric else part for part in ("low", "high")]
     few = table.n_seeds.to_numpy() < statistics.FEWEST
     low, high = (np.where(few, np.nan, table[name].to_numpy(float)) for name in names)
@@ -135,6 +139,16 @@ def drawn(table: pd.DataFrame, what: str = "Bars", cut: str = "") -> str:
     if seeds == 1:
         return "One seed, so there are no intervals."
     return f"{seeds} seeds: intervals are drawn from {statistics.FEWEST} on; those of {seeds} stand in the CSV."
+
+
+def averaged(table: pd.DataFrame) -> str:
+    """For a note: what stands in the cells of a table, see :func:`bounds`."""
+    seeds = int(table.n_seeds.max())
+    if seeds >= statistics.FEWEST:
+        return "Mean and 95 % t interval over seeds"
+    if seeds == 1:
+        return "One seed, so there are no intervals"
+    return f"Mean over seeds; intervals are shown from {statistics.FEWEST} on, those of {seeds} stand in the CSV"
 
 
 def apply() -> None:

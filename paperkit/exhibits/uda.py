@@ -25,7 +25,7 @@ from paperkit.seeds import derive
 from paperkit.study import Study
 from paperkit.text.augment import Augmentation, augmented
 from paperkit.text.edits import edit_similarity
-from paperkit.text.pieces import cut
+from paperkit.text.pieces import cut, word_places
 from paperkit.training.execute import pool_share, training_rows
 
 NOTEBOOK = "03_uda"
@@ -127,11 +127,17 @@ def marked(before: str, after: str, language: str) -> str:
     return blank.join(parts)
 
 
+def words_of(text: str, language: str) -> list[str]:
+    """The words of a text in order, without what stands between them."""
+    pieces = cut(text, language)
+    return [pieces[place] for place in word_places(pieces, language)]
+
+
 def augmentations_of(study: Study, corpus: Corpus) -> Iterator[dict]:
     """One row per augmentation: what becomes of many texts, and of one of them."""
     rows = sample(corpus, TEXTS)
     texts = corpus.table.text.iloc[rows].tolist()
-    pieces = [cut(text, corpus.language) for text in texts]
+    words = [words_of(text, corpus.language) for text in texts]
     shown = int(np.argmin([abs(len(text) - EXAMPLE[corpus.language]) for text in texts]))
     example = corpus.table.id.iat[rows[shown]]
     nothing = dict.fromkeys(("example_similarity", "example_changed"), np.nan)
@@ -146,9 +152,9 @@ def augmentations_of(study: Study, corpus: Corpus) -> Iterator[dict]:
             continue
         augmentation = ours if ours.kind == kind else Augmentation(kind)
         new = augmented(corpus, rows, augmentation, 0, 0, study.store)
-        new_pieces = [cut(text, corpus.language) for text in new]
+        new_words = [words_of(text, corpus.language) for text in new]
         similarity = [edit_similarity(*pair) for pair in zip(texts, new, strict=True)]
-        changed = [1 - edit_similarity(*pair) for pair in zip(pieces, new_pieces, strict=True)]
+        changed = [1 - edit_similarity(*pair) for pair in zip(words, new_words, strict=True)]
         interval = mean_interval(similarity)
         yield {"corpus": corpus.name, "augmentation": kind, "rate": augmentation.strength or np.nan, "n_texts": len(texts),
                "similarity_mean": interval.mean, "similarity_low": interval.low, "similarity_high": interval.high,
@@ -190,7 +196,7 @@ def table_3_uda(study: Study) -> Content:
     rows, used = per_seed(study, ("Baseline", "UDA", "TF-IDF + SVM"))
     keys, compared = ["corpus", "model"], (*FAMILY,)
     table = compare.with_differences(rows, keys, {"UDA": "Baseline"}, METRICS, compared)
-    note = (f"{compare.sizes(rows)} Mean and 95 % t interval over seeds; Δ is UDA − Baseline, paired over seeds. "
+    note = (f"{compare.sizes(rows)} {style.averaged(table)}; Δ is UDA − Baseline, paired over seeds. "
             "manual_accuracy is against the truth, where it is known; tail_f1 is the macro F1 of the classes smaller than "
             "the median one.")  # fmt: skip
     return Content(table, used, compare.readable_differences(table, keys, FAMILY, compared), rows, note=note)

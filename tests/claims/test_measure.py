@@ -11,7 +11,7 @@ from paperkit.claims import Evidence, claims, ledger
 from paperkit.claims.evidence import MEASURES, SHARES, every
 from paperkit.claims.ledger import NOT_TESTABLE
 from paperkit.claims.reasons import NotTestableError
-from paperkit.papers import paper_a, relatives
+from paperkit.papers import EQUAL_BUDGET, paper_a, relatives
 
 SEEDS = range(6)
 TEN = [method.name for method in paper_a()]
@@ -55,7 +55,7 @@ def everything(tmp_path):
     write(
         tmp_path, "a_fig_3_runs", [row(("spread",), corpus=c, model=m, seed=s) for c, m, s in product(both, TEN, SEEDS)]
     )
-    sup = ("sup_step_sd", "sup_steps_to_half", "sup_halved")
+    sup = ("ce_step_sd", "ce_steps_to_half", "ce_halved")
     for number, corpus in ((4, "newswire"), (5, "tickets")):
         write(
             tmp_path, f"a_fig_{number}_runs", [row(sup, corpus=corpus, model=m, seed=s) for m, s in product(TEN, SEEDS)]
@@ -63,7 +63,7 @@ def everything(tmp_path):
     write(tmp_path, "x_uda_family_runs", [row(("accuracy", "tail_f1"), corpus="tickets", model=m, seed=s)
                                           for m, s in product(FAMILY, SEEDS)])  # fmt: skip
     write(tmp_path, "x_equal_budget_runs", [row(("accuracy",), corpus=c, model=m, seed=s)
-                                            for c, m, s in product(both, ("Baseline+FGM", "Baseline+PGD"), SEEDS)])  # fmt: skip
+                                            for c, m, s in product(both, ("Baseline+FGM", EQUAL_BUDGET), SEEDS)])  # fmt: skip
     write(tmp_path, "x_pool_size_runs", [row(("accuracy",), corpus="tickets", model="UDA", pool=p, balanced=q, seed=s)
                                          for (p, q), s in product([(0.1, 0), (0.3, 0), (0.3, 1), (1.0, 0)], SEEDS)]
           + [row(("accuracy",), corpus="tickets", model="Baseline", pool=0.0, balanced=0, seed=s) for s in SEEDS])  # fmt: skip
@@ -80,7 +80,7 @@ def test_with_every_file_every_claim_is_measured(everything):
 
 
 def test_the_names_of_models_are_those_that_are_trained():
-    known = {*TEN, *FAMILY, "as published", "non-core reviews kept", *PAPER_B}
+    known = {*TEN, *FAMILY, EQUAL_BUDGET, "as published", "non-core reviews kept", *PAPER_B}
     for claim in claims():
         m = claim.measurement
         named = [name for pair in m.get("pairs", []) for name in pair] + m.get("models", [])
@@ -285,6 +285,29 @@ def test_gains_that_cancel_in_every_seed_are_no_gain(tmp_path):
     pairs = [[name, "Baseline"] for name in gains]
     sample = measured(tmp_path, "gain", exhibit="x", metric="accuracy", pairs=pairs)
     assert (sample.values == 0).all()
+
+
+@pytest.mark.parametrize("seeds", range(2, 7))
+def test_a_contrast_that_is_the_same_with_every_seed_breaks_nothing(seeds):
+    """Twelve test texts: the focal model gains one negative per seed, so one contrast has no spread, and the others have."""
+    contrasts = pd.DataFrame(
+        {"constant": [0.25] * seeds, "scattered": [0.1 + 0.02 * (seed % 2) for seed in range(seeds)]}
+    )
+    sample = every(contrasts, pd.DataFrame({"corpus": ["reviews"] * seeds}))
+    assert sample.effect == pytest.approx(contrasts.scattered.mean() / contrasts.scattered.std(ddof=1))
+    assert np.isnan(every(contrasts[["constant", "constant"]], pd.DataFrame({"corpus": ["reviews"] * seeds})).effect)
+
+
+def test_a_model_that_gains_the_same_with_every_seed_is_judged(tmp_path):
+    rows = []
+    for seed, (right, negatives) in enumerate([(7, 1), (6, 1), (7, 1)]):
+        for model, more in (("Bi-LSTM", 0), ("Bi-LSTM-Att", 0), ("Bi-LSTM-Att-Focal", 1)):
+            metrics = {"accuracy": (right + negatives + more) / 12, "recall": right / 8, "f1": right / 9,
+                       "specificity": (negatives + more) / 4, "loss": 0.5 - 0.1 * more}  # fmt: skip
+            rows.append({"corpus": "reviews", "train_on": "a", "test_on": "a", "model": model, "seed": seed, **metrics})
+    write(tmp_path, "b_table_4_runs", rows)
+    for finding in ledger(Evidence(tmp_path)):
+        assert finding.reason
 
 
 @pytest.mark.parametrize("name", ["mine", "reuters-2024", "r8-tickets", "newswire-table"])

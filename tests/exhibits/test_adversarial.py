@@ -21,7 +21,7 @@ from paperkit.exhibits import rewording as reworded
 from paperkit.exhibits.exhibit import REGISTRY, Content, find, show
 from paperkit.exhibits.paper_a import METRICS, trained_sizes
 from paperkit.exhibits.tables import to_csv
-from paperkit.papers import SVM_CUT, WHOLE
+from paperkit.papers import EQUAL_BUDGET, SVM_CUT, WHOLE
 from paperkit.store import Store
 from paperkit.study import Study
 from paperkit.text.batches import evaluation_batches
@@ -264,21 +264,21 @@ def test_equal_budgets_are_compared_by_seed(made):
     study, contents = made
     content = contents["x_equal_budget"]
     table = content.body.set_index("model")
-    assert list(table.index) == ["Baseline", "Baseline+FGM", "Baseline+PGD, usual", "Baseline+PGD"]
+    assert list(table.index) == ["Baseline", "Baseline+FGM", "Baseline+PGD", EQUAL_BUDGET]
     specs = {model: each for (_, model), each in study.budget_specs().items()}
-    attack = specs["Baseline+PGD"][0].method.adversarial
+    attack = specs[EQUAL_BUDGET][0].method.adversarial
     assert attack.stride * attack.steps == pytest.approx(2.5 * study.profile.fgm.epsilon)
     scores = {model: [np.mean(np.equal(*(lambda _, y, z: (y, z.argmax(1)))(*run.on(None)))) for run in study.get(each)]
               for model, each in specs.items()}  # fmt: skip
     for model, other in (
+        (EQUAL_BUDGET, "Baseline+FGM"),
         ("Baseline+PGD", "Baseline+FGM"),
-        ("Baseline+PGD, usual", "Baseline+FGM"),
         ("Baseline+FGM", "Baseline"),
     ):
         assert table.accuracy_mean[model] == pytest.approx(np.mean(scores[model]))
         assert table.accuracy_difference[model] == pytest.approx(np.mean(scores[model]) - np.mean(scores[other]))
     assert np.isnan(table.accuracy_difference["Baseline"])
-    twins = (study.get(study.ten_specs()[study.source, "Baseline+PGD"])[0], study.get(specs["Baseline+PGD, usual"])[0])
+    twins = (study.get(study.ten_specs()[study.source, "Baseline+PGD"])[0], study.get(specs["Baseline+PGD"])[0])
     assert twins[0].folder == twins[1].folder, "trained once"
 
 

@@ -59,6 +59,7 @@ def test_the_models_of_a_figure_are_told_apart_by_every_eye(eye):
 def test_hatches_and_markers_differ_in_black_and_white():
     assert len({style.look(model).hatch for model in PAPER_B}) == len(PAPER_B)
     assert len({style.look(model).marker for model in PAPER_B}) == len(PAPER_B)
+    assert len({(style.look(model).marker, style.look(model).line) for model in PAPER_A}) == len(PAPER_A)
 
 
 def test_an_unknown_model_keeps_its_look_and_takes_no_known_one():
