@@ -213,7 +213,7 @@ def _claims(options) -> int:
     A build of a few exhibits, whose ledger was not drawn up, is read only where there is no reference.
     """
     from paperkit.claims import Evidence, check, ledger, words
-    from paperkit.exhibits.exhibit import REGISTRY, check_same_table, find, made_otherwise
+    from paperkit.exhibits.exhibit import REGISTRY, check_same_table, find
 
     study = _study(options)
     find("claims")
@@ -226,9 +226,7 @@ def _claims(options) -> int:
         raise InputError(f"nothing is built in {study.folder}, and {reference} holds no claims; run make paper first")
     if built:
         check_same_table(study)
-        for name, settings in made_otherwise(study).items():
-            print(f"paperkit: {os.path.relpath(study.folder)}/{name} was made with other settings ({', '.join(settings)}): "
-                  "make paper makes all of them with the same", file=sys.stderr)  # fmt: skip
+        _warn_of_others(study)
     folder = study.folder if built else reference
     print(f"Numbers of {os.path.relpath(folder)}/\n")
     findings = ledger(Evidence(folder, tuple(REGISTRY)))
@@ -242,7 +240,16 @@ def _claims(options) -> int:
 def _report(options) -> None:
     from paperkit.report import write
 
-    print(os.path.relpath(write(_study(options))))
+    study = _study(options)
+    print(os.path.relpath(write(study)))
+    _warn_of_others(study)
+
+
+def _warn_of_others(study) -> None:
+    from paperkit.exhibits.exhibit import said_of_others
+
+    if others := said_of_others(study):
+        print(f"paperkit: {others}", file=sys.stderr)
 
 
 def _where(options) -> None:

@@ -19,7 +19,7 @@ from paperkit import paths
 from paperkit.claims import Evidence, ledger, words
 from paperkit.claims.ledger import Finding
 from paperkit.errors import InputError
-from paperkit.exhibits.exhibit import REGISTRY, check_same_settings, check_same_table, command, find
+from paperkit.exhibits.exhibit import REGISTRY, check_same_table, command, find
 from paperkit.exhibits.ledger import EXHIBITS as LEDGER_EXHIBITS
 from paperkit.store import write_atomically
 from paperkit.study import Study
@@ -67,14 +67,13 @@ def write(study: Study) -> Path:
     its path.
 
     Raises:
-        InputError: there is neither, or what is built is of another table of that name or of several settings.
+        InputError: there is neither, or what is built is of another table of that name.
     """
     find("claims")  # registers every exhibit
     folder, reference = study.folder, paths.figures() / study.name
     items = collect(folder)
     if items:
         check_same_table(study)
-        check_same_settings(study)
     else:
         folder, items = reference, collect(reference)
     if not items:

@@ -16,7 +16,7 @@ import paperkit.__main__ as cli
 from paperkit import paths, report, runs
 from paperkit.__main__ import main
 from paperkit.errors import InputError
-from paperkit.exhibits.exhibit import as_recorded, show
+from paperkit.exhibits.exhibit import as_recorded, made_otherwise, show
 from paperkit.notebooks import KERNEL, NotebookError
 from paperkit.study import Study
 from tests.small import SETTINGS, reviews, tickets, write_csv
@@ -435,5 +435,8 @@ def test_a_build_of_another_table_of_that_name_is_not_reported(home):
     ):
         report.write(other)
     assert main(["claims", "--data", str(home / "other" / "mine.csv")]) == 2
+    assert made_otherwise(one, seeds=True) == {} and made_otherwise(other) == {"x_corpus": ["texts"]}, (
+        "so 01 runs again"
+    )
     show(other, "x_corpus")
     assert report.write(other).exists()

@@ -157,6 +157,7 @@ def every(contrasts: pd.DataFrame, rows: pd.DataFrame, detail: str = "") -> Samp
     level; below it where that of one is, at a level divided by their number. The smallest one *of each seed* would not do: the
     mean of minima is below the minimum of means, the further the more the seeds scatter.
     """
+    contrasts = contrasts.round(9)  # see _as_filed
     tests = [statistics.paired_t(values, np.zeros(len(values))) for _, values in contrasts.items()]
     strict = [
         statistics.paired_t(values, np.zeros(len(values)), 1 - 0.05 / len(tests)) for _, values in contrasts.items()
@@ -170,9 +171,10 @@ def every(contrasts: pd.DataFrame, rows: pd.DataFrame, detail: str = "") -> Samp
         p = max(test.p for test in tests)
     else:
         p = min(1.0, len(tests) * min(test.p for test in tests if test.difference <= 0))
-    spread = contrasts.std(ddof=1)
-    scattered = spread > 0  # one that is the same with every seed has no size to compare
-    effect = float((contrasts.mean() / spread)[scattered].min()) if scattered.any() else math.nan
+    # one that is the same with every seed has no size to compare, and if it is the least one it decides by itself
+    scattered = contrasts.max() > contrasts.min()
+    sizes = contrasts.mean() / contrasts.std(ddof=1)
+    effect = float(sizes[scattered].min()) if scattered.iloc[least] else math.nan
     return replace(sample, bounds=bounds, p=p if bounds[1] < bounds[2] else math.nan, effect=effect)
 
 

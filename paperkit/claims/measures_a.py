@@ -106,7 +106,7 @@ def both_signs(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Se
             bounds[i] = values.mean() - half, values.mean() + half
     low, high = bounds.T
     detail = "effects in points: " + ", ".join(f"{name} {points(value)}" for name, value in means.items())
-    needed = _seeds_for_signs(list(effects.values())) if n > 1 else np.nan
+    needed = _seeds_for_signs(list(effects.values())) if n >= LEAST_FOR_EXTREMES else np.nan
     measured = min(max(means.values()), -min(means.values()))
     seeds = tuple(sorted(set(rows.seed)))[:n]
     return Sample(np.full(n, measured), seeds, corpora_of(rows), detail,

@@ -366,8 +366,8 @@ def curves(study: Study, source: Source) -> Content:
             " No text was left out of L_sup, so the cross-entropy of the same texts is the same and is not drawn again."
         )
     elif study.profile.uda.tsa != "none":
-        note += (" TSA takes from L_sup the texts that are surer than its threshold, at first nearly all, so that of UDA cannot be "
-                 "compared. The claims are judged on the cross-entropy, which counts all labelled texts of a step.")  # fmt: skip
+        note += (" TSA takes from L_sup the texts that are surer than its threshold (x_tsa shows how many), so that of UDA cannot "
+                 "be compared. The claims are judged on the cross-entropy, which counts all labelled texts of a step.")  # fmt: skip
     return Content(figure, [run for runs in every.values() for run in runs], per_seed=pd.DataFrame(list(per_seed.values())),
                    numbers=pd.concat(numbers), note=note)  # fmt: skip
 

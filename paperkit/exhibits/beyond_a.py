@@ -233,7 +233,7 @@ def wrong_labels(study: Study) -> Content:
     rows.insert(3, "n_wrong", rows.corpus.map(wrong))
     table = summarise(rows, keys, metrics)
     note = " ".join(["Of the n_wrong test texts whose label is not the truth: predicted as the truth, as the wrong label again, or "
-                     "as something else.", f"{style.averaged(table)}. manual_accuracy is accuracy against the truth.",
+                     "as something else.", f"{style.averaged(table.n_seeds.max())} manual_accuracy is accuracy against the truth.",
                      *unknown])  # fmt: skip
     return Content(table, used, readable(table, keys, metrics), rows, note=note)
 
@@ -252,7 +252,7 @@ def further_corpora(study: Study) -> Content:
     keys, levels = ["corpus", "model"], ("accuracy", "f1_macro")
     rows, used = per_run(study, every, keys)
     table = compare.with_differences(rows, keys, {WHOLE: "Baseline"}, METRICS, levels)
-    note = (f"{compare.sizes(rows)} {style.averaged(table)}; Δ is paired over seeds against Baseline. R8 and R52 "
+    note = (f"{compare.sizes(rows)} Δ is paired over seeds against Baseline. R8 and R52 "
             "are the Reuters texts of one topic only, so that first topics are not ambiguous there. TF-IDF + SVM reads whole "
             f"texts, {SVM_CUT} the {study.profile.tokens.max_length} tokens that the networks read.")  # fmt: skip
     return Content(table, used, compare.readable_differences(table, keys, levels, levels), rows, note=note)

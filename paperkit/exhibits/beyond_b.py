@@ -69,8 +69,9 @@ def ablations(study: Study) -> Content:
     base, *others = table.model
     table = compare.add_differences(table, rows, ["model"], {(name,): (base,) for name in others}, COMPARED)
     shown = compare.readable_differences(table, ["model", "n_train"], METRICS, COMPARED)
-    note = (f"Bi-LSTM-Att-Focal trained and tested on {rows.test_on[0]}, one thing changed per row; Δ is paired over seeds "
-            "against the first row. The test texts are the same in every row and hold no non-core review.")  # fmt: skip
+    note = (f"{style.averaged(table.n_seeds.max())} Bi-LSTM-Att-Focal trained and tested on {rows.test_on[0]}, one thing "
+            "changed per row; Δ is paired over seeds against the first row. The test texts are the same in every row and hold no "
+            "non-core review.")  # fmt: skip
     return Content(table, used, shown, rows, note=note)
 
 

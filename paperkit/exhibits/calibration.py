@@ -53,7 +53,7 @@ def table_b(study: Study) -> Content:
     keys, metrics = ["train_on", "test_on", "model", "temperature"], (*METRICS, "t")
     table = summarise(rows, keys, metrics)
     tested = ", ".join(f"{platform} {n}" for platform, n in dict(zip(rows.test_on, rows.n_test, strict=True)).items())
-    note = (f"{style.averaged(table)}. Test texts: {tested}. {WHAT} One temperature t per run, fitted on the dev "
+    note = (f"{style.averaged(table.n_seeds.max())} Test texts: {tested}. {WHAT} One temperature t per run, fitted on the dev "
             "texts of its platform, divides the logits and changes no prediction.")  # fmt: skip
     return Content(table, used, readable(table, keys, metrics), rows, note=note)
 
@@ -124,6 +124,6 @@ def table_a(study: Study) -> Content:
     table = table.merge(summarise(fitted.rename(columns=scaled), keys, [*scaled.values(), "t"]), on=[*keys, "n_seeds"])
     shown = readable(table, keys, ["accuracy", "confidence", "ece", "ece_if_calibrated", *scaled.values()])
     sizes = ", ".join(f"{corpus} {n}" for corpus, n in dict(zip(rows.corpus, rows.n_test, strict=True)).items())
-    note = (f"{style.averaged(table)}. Test texts: {sizes}; accuracy is against their labels, right or wrong. {WHAT} "
+    note = (f"{style.averaged(table.n_seeds.max())} Test texts: {sizes}; accuracy is against their labels, right or wrong. {WHAT} "
             "_scaled: the same with one temperature per run, fitted on dev texts.")  # fmt: skip
     return Content(table, used, shown, rows, note=note)

@@ -76,9 +76,8 @@ def readable_differences(
 
 
 def sizes(rows: pd.DataFrame) -> str:
-    """How many texts each corpus trained and tested on, and how many seeds: for a note."""
-    seeds = rows.seed[rows.seed != ""].nunique()
-    return f"{texts(rows)} " + ("One seed, so there are no intervals." if seeds == 1 else f"n = {seeds} seeds.")
+    """How many texts each corpus trained and tested on, and over how many seeds a table averages: for its note."""
+    return f"{texts(rows)} {style.averaged(rows.seed[rows.seed != ''].nunique())}"
 
 
 def texts(rows: pd.DataFrame) -> str:

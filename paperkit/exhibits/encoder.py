@@ -46,8 +46,9 @@ def table(study: Study) -> Content:
     shown["labels"] = [f"{share:.0%}" for share in found.labels]
     shown.insert(3, "n_train", found.n_train)
     shown["seconds"] = [f"{seconds:.0f}" for seconds in found.seconds_mean]
-    note = (f"Tested on each corpus' test texts. {RANDOM} has the shape of mini and starts from random weights; Δ is paired "
-            "over seeds. Which labels are used differs from seed to seed, at least one of each class. Seconds of one run, "
+    note = (f"{style.averaged(found.n_seeds.max())} Tested on each corpus' test texts. {RANDOM} has the shape of mini and starts "
+            "from random weights; Δ is paired over seeds. Which labels are used differs from seed to seed, at least one of each "
+            "class. Seconds of one run, "
             f"evaluation included. TF-IDF + SVM reads whole texts, {SVM_CUT} the "
             f"{study.profile.tokens.max_length} tokens that the encoders read.")  # fmt: skip
     return Content(found, used, shown, rows, note=note)

@@ -99,13 +99,16 @@ def check_same_table(study: Study) -> None:
     Raises:
         InputError: an exhibit in the study's folder is of other texts.
     """
-    if study.kind != "table":
-        return
     for record in sorted(study.folder.glob("*.provenance.json")):
         facts = json.loads(record.read_text(encoding="utf-8"))
-        if {each["sha256"] for each in facts["corpora"]} - {study.corpus.checksum}:
+        if _of_other_texts(study, facts):
             raise InputError(f"{study.folder} holds {facts['exhibit']} of another table called {study.name}, or of an earlier "
                              "state of this one; run make paper with this table, or rename it")  # fmt: skip
+
+
+def _of_other_texts(study: Study, facts: dict) -> bool:
+    """Whether an exhibit is of another table than the user's, or of another state of it."""
+    return study.kind == "table" and any(each["sha256"] != study.corpus.checksum for each in facts.get("corpora", ()))
 
 
 def as_recorded(study: Study) -> dict:
@@ -114,29 +117,29 @@ def as_recorded(study: Study) -> dict:
 
 
 def made_otherwise(study: Study, seeds: bool = False) -> dict[str, list[str]]:
-    """Exhibits of a build that were made with other settings than the study's, and which these are. Numbers of ``seeds`` change
-    how sure a number is and not what it is of: they count only where that is asked."""
+    """Exhibits of a build that were made with other settings than the study's, and which these are; or of other texts of a
+    user's table. Numbers of ``seeds`` change how sure a number is and not what it is of: they count only where that is asked."""
     find("claims")  # registers every exhibit
     wanted = {name: value for name, value in as_recorded(study).items() if seeds or not name.endswith("seeds")}
     found = {}
     for record in sorted(study.folder.glob("*.provenance.json")):
         facts = json.loads(record.read_text(encoding="utf-8"))
         others = [name for name, value in wanted.items() if facts["profile"].get(name) != value]
+        others += ["texts"] * _of_other_texts(study, facts)
         if others and facts["exhibit"] in REGISTRY:  # what other code left there is no exhibit
             found[facts["exhibit"]] = others
     return found
 
 
-def check_same_settings(study: Study) -> None:
-    """Refuse a build some exhibits of which were made with other settings than the study's.
-
-    Raises:
-        InputError: naming the exhibits and the settings.
-    """
-    if others := made_otherwise(study):
-        settings = sorted(set().union(*others.values()))
-        raise InputError(f"{study.folder} holds exhibits that were made with other settings ({', '.join(settings)}): "
-                         f"{', '.join(others)}; run make paper with the same settings first")  # fmt: skip
+def said_of_others(study: Study, seeds: bool = False) -> str:
+    """One sentence on what :func:`made_otherwise` finds; empty where that is nothing."""
+    if not (others := made_otherwise(study, seeds)):
+        return ""
+    settings = sorted(set().union(*others.values()))
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    return (f"{study.folder} holds exhibits that were made with other settings ({', '.join(settings)}): "
+            f"{', '.join([*others][:3])}{more}; give those of the build (PROFILE, SEEDS, SET), or run make paper with "
+            "these")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def results(study: Study, models: Sequence[str] | None = None) -> Content:
     table = summarise(rows, KEYS, METRICS)
     sizes = "; ".join(f"{corpus}: {group.n_train.max():,} labelled, {group.n_test.max():,} tested"
                       for corpus, group in rows.groupby("corpus", sort=False))  # fmt: skip
-    note = (f"{style.averaged(table)}. {sizes}. Accuracy is against the corpus' labels, as is f1_micro, its equal "
+    note = (f"{style.averaged(table.n_seeds.max())} {sizes}. Accuracy is against the corpus' labels, as is f1_micro, its equal "
             "where a text has one label; manual_accuracy is against the truth, any_topic_accuracy against any of a text's "
             "topics, both n/a where a corpus does not know them; tail_f1 is the macro F1 of classes smaller than the median one; "
             "sibling_confusion is the share of errors that fall under the right parent, n/a where labels are no tree. TF-IDF + "

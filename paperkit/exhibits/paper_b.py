@@ -117,21 +117,17 @@ def _results(study: Study, same: bool) -> Content:
                        note="n/a: these data come from one platform, so there is no other one to test on.")  # fmt: skip
     rows, used = per_seed(study, pairs)
     table = summarise(rows, KEYS)
-    note = (
-        f"{style.averaged(table)}; reference rows are deterministic and have no interval. "
-        f"Texts tested on: {_sizes(rows)}. " + _what_f1(study)
-    )
+    note = f"{style.averaged(table.n_seeds.max())} {_tested(study, rows)}"
     return Content(table, used, readable(table, KEYS), rows, note=note)
 
 
-def _sizes(rows: pd.DataFrame) -> str:
-    return ", ".join(f"{platform} {n}" for platform, n in dict(zip(rows.test_on, rows.n_test, strict=True)).items())
-
-
-def _what_f1(study: Study) -> str:
+def _tested(study: Study, rows: pd.DataFrame) -> str:
+    """For a note: on how many texts, and what the metrics are of."""
+    sizes = ", ".join(f"{platform} {n}" for platform, n in dict(zip(rows.test_on, rows.n_test, strict=True)).items())
+    what = "F1, recall and specificity are macro averages, one class against the rest."
     if study.corpus.n_classes == 2:
-        return f"F1 and recall are of class 1 ({study.corpus.label_names[1]}), specificity is the recall of the other."
-    return "F1, recall and specificity are macro averages, one class against the rest."
+        what = f"F1 and recall are of class 1 ({study.corpus.label_names[1]}), specificity is the recall of the other."
+    return f"Reference rows are deterministic and have no interval. Texts tested on: {sizes}. {what}"
 
 
 @exhibit("b_table_3", NOTEBOOK, "Table 3. Tested on another platform than trained on.", "表3 训练集与测试集为不同平台")
@@ -191,7 +187,8 @@ def table_5(study: Study) -> Content:
         np.where(over_seeds, few, all_) for few, all_ in zip(style.bounds(table), (table.low, table.high), strict=True)
     )
     shown["difference"] = [with_interval(*t) for t in zip(table.difference, low, high, strict=True)]
-    note = ("difference = accuracy of model_a − model_b with its 95 % interval. The paired t test over seeds decides, with "
+    intervals = "" if table.p.isna().all() else " with its 95 % interval"
+    note = (f"difference = accuracy of model_a − model_b{intervals}. The paired t test over seeds decides, with "
             "Holm's correction within this table; Welch's test is what the paper most likely did; the bootstrap asks "
             "another question, what another test set might have shown for the same trained models.")  # fmt: skip
     if table.p.isna().all():
@@ -256,7 +253,7 @@ def _bar_figure(study: Study, same: bool, title: str) -> Content:
     figure, floor = _bars(content, study, title)
     pairs = len(protocol(study, same))
     notes = [
-        content.note,
+        _tested(study, content.per_seed),
         f"The first {SHOWN_PAIRS} of {pairs} pairs of platforms." if pairs > SHOWN_PAIRS else "",
         f"The vertical axis starts at {floor:.1f}, not at 0." if floor else "",
         style.drawn(content.body, cut=", cut at 0 and 1"),

@@ -14,7 +14,7 @@ import pandas as pd
 from paperkit import code, paths
 from paperkit.errors import InputError
 from paperkit.exhibits import tables
-from paperkit.exhibits.exhibit import SUFFIXES, check_same_settings
+from paperkit.exhibits.exhibit import SUFFIXES, said_of_others
 from paperkit.exhibits.ledger import redraw
 from paperkit.store import write_atomically
 from paperkit.study import Study
@@ -45,7 +45,8 @@ def publish(study: Study) -> list[Path]:
     built = sorted(study.folder.glob("*.provenance.json"))
     if not built:
         raise InputError(f"nothing is built in {study.folder}; run make paper with the same DATA and PROFILE first")
-    check_same_settings(study)
+    if others := said_of_others(study, seeds=True):  # the ledger's provenance names the numbers of seeds too
+        raise InputError(others)
     code.commit()  # now: what is copied below must not make the working copy of the ledger's provenance a changed one
     target = paths.figures() / study.name
     target.mkdir(parents=True, exist_ok=True)
@@ -132,7 +133,7 @@ def verify(study: Study) -> tuple[list[str], bool]:
 
 
 def _elsewhere(reference: Path, build: Path, name: str) -> str | None:
-    """The processor of a reference that was not computed on the build's, or is not known to have been; else None."""
+    """The processor of a reference that was not computed on the build's, as far as either is known; else None."""
     theirs, ours = (_facts(folder, name).get("processor") for folder in (reference, build))
     return (theirs or "which is not known") if theirs != ours else None
 

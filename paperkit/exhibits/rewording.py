@@ -107,7 +107,7 @@ def text_attacks(study: Study) -> Content:
     note = (f"At most {most:.0%} of the words, at least one, are changed; other budgets: x_text_budget. {_said(every)} Synonyms "
             "are from the embedded lexicon; typos change one character of a word. random: words and forms by chance, the same for "
             f"every model; greedy: the most important words first, of {MOST_WORDS}, and of up to {CANDIDATES} forms the worst. "
-            f"FGM, PGD: embeddings of the same texts, ε = {headline(study):g}. {style.averaged(table)}.")  # fmt: skip
+            f"FGM, PGD: embeddings of the same texts, ε = {headline(study):g}. {style.averaged(table.n_seeds.max())}")  # fmt: skip
     return Content(table, [each.tried.run for each in every], readable(table, ["corpus", "model"], list(shown.values())), rows,
                    note=note)  # fmt: skip
 

@@ -182,7 +182,7 @@ def table_4(study: Study) -> Content:
     other = trained.attack.str.contains(",").map({False: "the same texts", True: "other texts"})
     counts = [f"{corpus}, {texts}: RA > SA in {int((group.ra_mean > group.sa_mean).sum())} of {len(group)}."
               for (corpus, texts), group in trained.groupby([trained.corpus, other], sort=False)]  # fmt: skip
-    note = (f"{style.averaged(table)}; texts: {_size(tried)}. {in_words(study)} Below each model stands its "
+    note = (f"{style.averaged(table.n_seeds.max())} Texts: {_size(tried)}. {in_words(study)} Below each model stands its "
             "counterpart without adversarial training under the same attack. 'other texts': RA is measured on another random "
             f"draw of test texts than SA, which the paper leaves open. {embedding_norms(tried)} Adversarially trained: "
             f"{' '.join(counts)}")  # fmt: skip

@@ -79,7 +79,7 @@ def sentence_probes(study: Study) -> Content:
             "mean cosine of two texts; kNN (k = 5) and linear classifier learn from the training texts and are tested on the "
             "test texts; length_bias: Spearman's ρ of cosine and length difference, over pairs of texts cut at random "
             f"lengths, 0 is none; whitening is fitted on at most {embeddings.TRAIN:,} training texts. "
-            f"{_texts(rows)} {style.averaged(table)}.")  # fmt: skip
+            f"{_texts(rows)} {style.averaged(table.n_seeds.max())}")  # fmt: skip
     return Content(table, used, readable(table, keys, PROBES), rows, note=note)
 
 
@@ -216,7 +216,7 @@ def table_3_esimcse(study: Study) -> Content:
     rows, used = per_seed(study, (*FOUR.values(), *FOUR))
     keys = ["corpus", "model"]
     table = compare.with_differences(rows, keys, FOUR, METRICS, COMPARED)
-    note = (f"{compare.sizes(rows)} {style.averaged(table)}; Δ is with ESimCSE − without, paired over seeds. "
+    note = (f"{compare.sizes(rows)} Δ is with ESimCSE − without, paired over seeds. "
             "sibling_confusion is the share of errors under the right parent, n/a where labels are no tree: it can rise while "
             "siblings are confused less often, if other errors fall faster.")  # fmt: skip
     return Content(table, used, compare.readable_differences(table, keys, SHOWN, COMPARED), rows, note=note)

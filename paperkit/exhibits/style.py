@@ -141,14 +141,15 @@ def drawn(table: pd.DataFrame, what: str = "Bars", cut: str = "") -> str:
     return f"{seeds} seeds: intervals are drawn from {statistics.FEWEST} on; those of {seeds} stand in the CSV."
 
 
-def averaged(table: pd.DataFrame) -> str:
+def averaged(seeds: int) -> str:
     """For a note: what stands in the cells of a table, see :func:`bounds`."""
-    seeds = int(table.n_seeds.max())
     if seeds >= statistics.FEWEST:
-        return "Mean and 95 % t interval over seeds"
+        return f"Mean and 95 % t interval over {seeds} seeds."
     if seeds == 1:
-        return "One seed, so there are no intervals"
-    return f"Mean over seeds; intervals are shown from {statistics.FEWEST} on, those of {seeds} stand in the CSV"
+        return "One seed, so there are no intervals."
+    return (
+        f"Mean over {seeds} seeds; intervals are shown from {statistics.FEWEST} on, those of {seeds} stand in the CSV."
+    )
 
 
 def apply() -> None:

@@ -196,7 +196,7 @@ def table_3_uda(study: Study) -> Content:
     rows, used = per_seed(study, ("Baseline", "UDA", "TF-IDF + SVM"))
     keys, compared = ["corpus", "model"], (*FAMILY,)
     table = compare.with_differences(rows, keys, {"UDA": "Baseline"}, METRICS, compared)
-    note = (f"{compare.sizes(rows)} {style.averaged(table)}; Δ is UDA − Baseline, paired over seeds. "
+    note = (f"{compare.sizes(rows)} Δ is UDA − Baseline, paired over seeds. "
             "manual_accuracy is against the truth, where it is known; tail_f1 is the macro F1 of the classes smaller than "
             "the median one.")  # fmt: skip
     return Content(table, used, compare.readable_differences(table, keys, FAMILY, compared), rows, note=note)

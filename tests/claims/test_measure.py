@@ -295,6 +295,8 @@ def test_a_contrast_that_is_the_same_with_every_seed_breaks_nothing(seeds):
     )
     sample = every(contrasts, pd.DataFrame({"corpus": ["reviews"] * seeds}))
     assert sample.effect == pytest.approx(contrasts.scattered.mean() / contrasts.scattered.std(ddof=1))
+    lower = every(contrasts.assign(constant=-0.25), pd.DataFrame({"corpus": ["reviews"] * seeds}))
+    assert lower.bounds == (-0.25, -0.25, -0.25) and np.isnan(lower.effect), "the constant one decides"
     assert np.isnan(every(contrasts[["constant", "constant"]], pd.DataFrame({"corpus": ["reviews"] * seeds})).effect)
 
 
@@ -306,8 +308,9 @@ def test_a_model_that_gains_the_same_with_every_seed_is_judged(tmp_path):
                        "specificity": (negatives + more) / 4, "loss": 0.5 - 0.1 * more}  # fmt: skip
             rows.append({"corpus": "reviews", "train_on": "a", "test_on": "a", "model": model, "seed": seed, **metrics})
     write(tmp_path, "b_table_4_runs", rows)
-    for finding in ledger(Evidence(tmp_path)):
-        assert finding.reason
+    findings = ledger(Evidence(tmp_path))
+    assert all(f.reason for f in findings) and sum(f.n == 3 for f in findings) > 5
+    assert all(abs(f.effect) < 1000 for f in findings if f.effect == f.effect), "of rounding"
 
 
 @pytest.mark.parametrize("name", ["mine", "reuters-2024", "r8-tickets", "newswire-table"])

@@ -14,7 +14,7 @@ from sklearn import metrics
 
 from paperkit.corpora.corpus import CORE, UNLABELLED
 from paperkit.evaluate import statistics
-from paperkit.exhibits import beyond_b, paper_b
+from paperkit.exhibits import beyond_b, paper_b, style
 from paperkit.exhibits.data import agreement, leakage
 from paperkit.exhibits.exhibit import show
 from paperkit.papers import ablations
@@ -132,8 +132,19 @@ def test_the_readable_table_is_the_same_table(embedded):
     assert lines[3] == r"| train\_on | test\_on | model | n\_seeds | accuracy | f1 | recall | specificity |"
     shown = lines[5].replace("\\", "").strip("| ").split(" | ")
     assert shown[:4] == ["ctrip", "ctrip", "Bi-LSTM", "2"]
-    expected = [f"{first[f'{m}_mean']:.3f} [{first[f'{m}_low']:.3f}, {first[f'{m}_high']:.3f}]" for m in METRICS]
-    assert shown[4:] == expected
+    assert shown[4:] == [f"{first[f'{m}_mean']:.3f}" for m in METRICS]
+    assert "intervals are shown from 3 on, those of 2 stand in the CSV" in "".join(lines)
+    assert first[[f"{m}_{part}" for m in METRICS for part in ("low", "high")]].notna().all()
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_a_table_shows_intervals_from_three_seeds_on(seeds):
+    rows = pd.DataFrame({"model": "M", "seed": range(seeds), "accuracy": [0.5, 0.52, 0.54][:seeds]})
+    table = paper_b.summarise(rows, ["model"], ["accuracy"])
+    (shown,) = paper_b.readable(table, ["model"], ["accuracy"]).accuracy
+    line = table.iloc[0]
+    assert shown == f"{line.accuracy_mean:.3f}" + seeds // 3 * f" [{line.accuracy_low:.3f}, {line.accuracy_high:.3f}]"
+    assert ("shown from 3 on" in style.averaged(seeds), "One seed" in style.averaged(seeds)) == (seeds == 2, seeds == 1)
 
 
 @pytest.mark.parametrize(("figure", "table"), [("b_fig_4", "b_table_3"), ("b_fig_5", "b_table_4")])
