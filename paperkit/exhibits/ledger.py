@@ -105,7 +105,7 @@ def redraw(study: Study, folder: Path) -> list[Path]:
     """Write the ledger of the numbers in ``folder`` into it, and ``x_limits`` if it is there, which reads other exhibits too:
     what is committed must follow from what is committed. ``study`` says with which settings the exhibits were made."""
     find("claims")
-    placed = Placed(study, folder)
+    placed = _Placed(study, folder)
     findings = ledger(Evidence(folder, tuple(REGISTRY)))
     written = []
     for name, make in zip(EXHIBITS, (as_table, as_picture, as_overview), strict=True):
@@ -118,7 +118,7 @@ def redraw(study: Study, folder: Path) -> list[Path]:
     return written
 
 
-class Placed:
+class _Placed:
     """A study whose folder is another one."""
 
     def __init__(self, study: Study, folder: Path) -> None:
