@@ -87,7 +87,8 @@ class Evidence:
             if self.makeable is not None and exhibit not in self.makeable:
                 raise NotTestableError("not made", name=name)
             raise NotRunError("not run", name=name, exhibit=exhibit)
-        table = pd.read_csv(file, encoding="utf-8")
+        # a corpus or platform may be called "NA"; to_csv leaves empty what is unknown
+        table = pd.read_csv(file, encoding="utf-8", keep_default_na=False, na_values=[""], dtype={"corpus": str})
         if "seed" in table:  # reference rows have none
             table = table[table.seed.notna()].astype({"seed": int})
         return table if "corpus" in table else table.assign(corpus="")

@@ -94,8 +94,12 @@ def fit(
             break
         torch.manual_seed(derive(seed, "dropout", epoch))
         model.train()
-        logged, sizes = [], []
-        for step in steps(data, objective, schedule, seed, epoch, device):
+        # in tensors that are there from the start: what stays of every step between the large pieces of memory that the next
+        # one wants back would keep these from being used again, 6 MB a step with the embeddings of mini
+        logged: dict[str, Tensor] = {}
+        sizes: list[int] = []
+        count = steps_per_epoch(len(data.train_rows), schedule)
+        for place, step in enumerate(steps(data, objective, schedule, seed, epoch, device)):
             factor = rate_factor(step.number, total_steps(len(data.train_rows), schedule), schedule.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
@@ -104,7 +108,8 @@ def fit(
             terms["gradient_norm"] = nn.utils.clip_grad_norm_(trained, schedule.clip)
             optimizer.step()
             objective.after_step(model)
-            logged.append(terms)
+            for name, value in terms.items():
+                logged.setdefault(name, value.new_zeros(count))[place] = value
             sizes.append(len(step.labelled))
         row = {"epoch": epoch + 1} | _log(progress, logged, sizes)
         progress.history.append(row | _dev_scores(model, objective.loss, data, schedule.dtype))
@@ -218,12 +223,12 @@ def rate_factor(step: int, total: int, warmup: float) -> float:
     return min(factor, 1.0)
 
 
-def _log(progress: Progress, logged: list[dict[str, Tensor]], sizes: list[int]) -> dict[str, float]:
+def _log(progress: Progress, logged: dict[str, Tensor], sizes: list[int]) -> dict[str, float]:
     """Append the steps of an epoch to the record, and their means, weighted by labelled texts, for the history."""
     weights = torch.tensor(sizes, dtype=torch.float64)
     row = {}
-    for name in logged[0]:
-        values = torch.stack([terms[name] for terms in logged]).cpu()
+    for name, values in logged.items():
+        values = values.cpu()
         progress.steps[name] = torch.cat([progress.steps.get(name, values[:0]), values.float()])
         if name == "gradient_norm":
             row[name] = values.double().mean().item()

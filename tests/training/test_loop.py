@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -470,3 +471,22 @@ def test_on_a_gpu_as_on_a_cpu(tmp_path):
             go(interrupting(2))
         histories.append([row["train_loss"] for row in go(lambda epoch: None)])
     assert histories[1] == pytest.approx(histories[0], rel=1e-2)
+
+
+def test_nothing_of_a_step_outlives_the_next_one(tmp_path, monkeypatch):
+    """A small tensor kept of every step, between large ones that come and go, makes the process grow by megabytes a step."""
+    alive: list[list[weakref.ref]] = []
+    backward = Objective.backward
+
+    def watched(self, model, step):
+        terms = backward(self, model, step)
+        alive.append([weakref.ref(value) for value in terms.values()])
+        return terms
+
+    monkeypatch.setattr(Objective, "backward", watched)
+    left = []
+    monkeypatch.setattr(Objective, "after_step", lambda self, model: left.extend(r() for r in sum(alive[:-1], [])))
+    train(tmp_path / "run", replace(SCHEDULE, epochs=2))
+    assert len(alive) == 12
+    assert left
+    assert all(value is None for value in left)
