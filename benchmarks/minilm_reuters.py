@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from paperkit import paths
+from paperkit.contract import to_csv
 from paperkit.evaluate.statistics import mean_interval
 from paperkit.exhibits.paper_a import score
-from paperkit.exhibits.tables import to_csv
 from paperkit.papers import BASELINE
 from paperkit.runs import Source
 from paperkit.study import Study

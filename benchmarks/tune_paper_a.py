@@ -13,8 +13,8 @@ from dataclasses import replace
 import pandas as pd
 
 from paperkit import paths
+from paperkit.contract import to_csv
 from paperkit.exhibits.beyond_a import dev_accuracy
-from paperkit.exhibits.tables import to_csv
 from paperkit.papers import BASELINE, ESIMCSE, FGM, PGD, UDA
 from paperkit.study import Study
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from paperkit import paths
+from paperkit.contract import to_csv
 from paperkit.evaluate.metrics import evaluate
-from paperkit.exhibits.tables import to_csv
 from paperkit.runs import RunSpec
 from paperkit.study import Study
 from paperkit.training.methods import Method

@@ -24,6 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
+        if options.name is not None and options.command not in NAMED:
+            raise InputError(
+                f"{options.command} takes no name, and {options.name!r} was given; those that do: {', '.join(NAMED)}"
+            )
         return COMMANDS[options.command](options) or 0
     except InputError as error:
         print(f"paperkit: {error}", file=sys.stderr)
@@ -102,26 +106,30 @@ def _paper(options) -> int:
 
 
 def _notebook(options) -> int:
-    there = _notebooks()
-    if options.name not in there:
-        raise InputError(f"no notebook is called {options.name!r}; there are {', '.join(there)}")
-    return 0 if _execute(options, {options.name: there[options.name]}) else 1
+    return 0 if _execute(options, _notebooks(options.name or "")) else 1
 
 
-def _notebooks() -> dict[str, Path]:
-    return {file.stem: file for file in sorted(paths.NOTEBOOKS.glob("0*.ipynb"))}
+def _notebooks(name: str | None = None) -> dict[str, Path]:
+    """All notebooks in their order, or the one of that name."""
+    there = {file.stem: file for file in sorted(paths.NOTEBOOKS.glob("0*.ipynb"))}
+    if name is None:
+        return there
+    if name not in there:
+        raise InputError(f"no notebook is called {name!r}; there are {', '.join(there)}")
+    return {name: there[name]}
 
 
 def _execute(options, wanted: dict[str, Path]) -> bool:
     """Execute those notebooks that are not up to date, several at a time, and say whether all of them came to their end."""
-    from paperkit import notebooks, runs, store
-    from paperkit.exhibits.exhibit import REGISTRY, made_otherwise
+    from paperkit import code, notebooks, runs, store
+    from paperkit.exhibits.exhibit import LIBRARIES, REGISTRY, made_otherwise
+    from paperkit.exhibits.fonts import cjk_font
 
     study = _study(options)
     given = {"data": study.source.name if study.kind == "table" else study.data, "profile": study.profile_name}
     given |= {name: getattr(study, name) for name in ("text", "label", "split", "platform", "overrides", "workers")}
-    sources = (study.source, *study.large, *study.further, *study.encoder_sources)
-    inputs = {"corpora": sorted({source.load().checksum for source in sources}), "code": _code(), "files": _files(),
+    inputs = {"corpora": sorted({source.load().checksum for source in study.sources}), "code": _code(), "files": _files(),
+              "libraries": code.versions(*LIBRARIES), "font": cjk_font(),
               "profile": json.dumps(asdict(study.profile), sort_keys=True), "folder": str(study.folder),
               "runs": sorted(store.key(spec.identity) for spec in study.plan())}  # fmt: skip
     workers = study.workers or runs.cores()
@@ -164,7 +172,7 @@ def _execute_one(path: Path, output: Path, parameters: dict[str, Any], key: str)
 def _code() -> str:
     from paperkit import code
 
-    return code.digest("paperkit.exhibits.catalogue")
+    return code.digest("paperkit.exhibits.catalogue") + code.digest("paperkit.exhibits.explore")
 
 
 def _files() -> str:
@@ -270,20 +278,21 @@ def _data(options) -> None:
 def _refresh(options) -> int:
     from paperkit import notebooks
 
-    for name, path in _notebooks().items():
-        if options.name in (None, name):
-            try:
-                notebooks.refresh(path)
-            except notebooks.NotebookError as error:
-                print(f"paperkit: {error}", file=sys.stderr)
-                return 1
-            print(f"{name}: executed in place")
+    for name, path in _notebooks(options.name).items():
+        try:
+            notebooks.refresh(path)
+        except notebooks.NotebookError as error:
+            print(f"paperkit: {error}", file=sys.stderr)
+            return 1
+        print(f"{name}: executed in place")
     return 0
 
 
 COMMANDS = {"paper": _paper, "train": _train, "plan": _plan, "notebook": _notebook, "exhibit": _exhibit, "publish": _publish,
             "verify": _verify, "claims": _claims, "report": _report, "data": _data, "refresh": _refresh,
             "where": _where}  # fmt: skip
+NAMED = ("notebook", "exhibit", "refresh")
+"""Commands that are told which one."""
 
 
 if __name__ == "__main__":

@@ -51,6 +51,8 @@ FGM, PGD = Attack("fgm"), Attack("pgd")
 
 WHOLE = "UDA+ESimCSE+PGD"
 """Paper A's final model: the one with all its terms."""
+FAMILIES = ("Baseline", "UDA", "UDA+ESimCSE")
+"""Models of its Table 3 that stand there without and with each attack."""
 
 
 def paper_a(

@@ -1,11 +1,11 @@
 """A study: which data, which profile, and therefore which runs. What every notebook and every exhibit starts from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from paperkit import paths, profiles, runs
 from paperkit.corpora.corpus import Corpus
@@ -35,6 +35,8 @@ from paperkit.store import Store
 from paperkit.text.prepare import Prepared, prepare
 from paperkit.text.tokens import TokenOptions
 from paperkit.training.methods import Method
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,11 @@ class Study:
     def folder(self) -> Path:
         """Where this study's exhibits are built."""
         return paths.build(self.name, self.profile.name)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every corpus that is read."""
+        return tuple(dict.fromkeys((self.source, *self.large, *self.further, *self.encoder_sources)))
 
     @property
     def models(self) -> tuple[Method, ...]:
@@ -375,6 +382,11 @@ class Study:
     def get(self, specs: Iterable[RunSpec]) -> list[Run]:
         """The runs, trained where missing."""
         return runs.get(list(specs), self.store, self.workers)
+
+    def get_each(self, groups: Mapping[Key, Sequence[RunSpec]]) -> dict[Key, list[Run]]:
+        """The runs of each group; what is missing in any of them is trained together."""
+        self.get(spec for specs in groups.values() for spec in specs)
+        return {key: self.get(specs) for key, specs in groups.items()}
 
     def runs(self, method: Method, train_on: str, seeds: int | None = None, **text: Any) -> list[Run]:
         """The runs of one method on one platform, in the order of seeds."""

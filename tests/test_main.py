@@ -181,6 +181,11 @@ def test_an_unknown_notebook_is_refused(capsys, home, name):
     assert said.startswith(f"no notebook is called {name!r}; there are 01_data, 02_bilstm_focal")
 
 
+def test_a_name_is_refused_where_none_is_taken_or_none_is_so_called(capsys, home):
+    assert mistake(capsys, home, "plan", "01_data").startswith("plan takes no name, and '01_data' was given")
+    assert mistake(capsys, home, "refresh", "99_x").startswith("no notebook is called '99_x'; there are 01_data")
+
+
 @pytest.mark.parametrize("command", ["exhibit", "notebook"])
 def test_a_name_that_is_not_given_is_refused(capsys, home, command):
     assert f"no {command} is called " in mistake(capsys, home, command, *REST)
@@ -332,10 +337,12 @@ def test_a_notebook_runs_again_after_an_exhibit_of_it_was_made_with_other_settin
     assert runs_again() == {"01_data", "02_bilstm_focal"} and runs_again() == set()
     study = Study("embedded", "smoke", overrides=cli.overrides(TINY, None))
     record = study.folder / "b_table_4.provenance.json"
-    for changed in ({"gamma": 4.0}, {"seeds": 9}):
-        record.write_text(json.dumps({"exhibit": "b_table_4", "profile": as_recorded(study) | changed}))
+    facts = {"exhibit": "b_table_4", "profile": as_recorded(study), "corpora": [{"sha256": study.corpus.checksum}]}
+    others = [facts | {"profile": facts["profile"] | changed} for changed in ({"gamma": 4.0}, {"seeds": 9})]
+    for other in (*others, facts | {"corpora": [{"sha256": "0"}]}):
+        record.write_text(json.dumps(other))
         assert runs_again() == {"02_bilstm_focal"}
-    record.write_text(json.dumps({"exhibit": "b_table_4", "profile": as_recorded(study)}))
+    record.write_text(json.dumps(facts))
     assert runs_again() == set()
 
 

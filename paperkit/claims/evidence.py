@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from paperkit import contract
 from paperkit.claims.reasons import NotRunError, NotTestableError
 from paperkit.evaluate import statistics
-from paperkit.exhibits.tables import points
+from paperkit.wording import minus, p_value, points
 
 SHARES = ("accuracy", "f1_macro", "manual_accuracy", "tail_f1", "sibling_confusion")
 """Metrics whose differences are told in points."""
@@ -87,8 +88,7 @@ class Evidence:
             if self.makeable is not None and exhibit not in self.makeable:
                 raise NotTestableError("not made", name=name)
             raise NotRunError("not run", name=name, exhibit=exhibit)
-        # a corpus or platform may be called "NA"; to_csv leaves empty what is unknown
-        table = pd.read_csv(file, encoding="utf-8", keep_default_na=False, na_values=[""], dtype={"corpus": str})
+        table = contract.read_csv(file)
         if "seed" in table:  # reference rows have none
             table = table[table.seed.notna()].astype({"seed": int})
         return table if "corpus" in table else table.assign(corpus="")
@@ -186,9 +186,10 @@ def _as_filed(values: pd.Series) -> np.ndarray:
 
 def signed(value: float, metric: str) -> str:
     """A difference of a metric, in points where the metric is a share."""
-    return points(value) if metric in SHARES else f"{value:+.3f}".replace("-", "−")
+    return points(value) if metric in SHARES else minus(f"{value:+.3f}")
 
 
-def p_value(p: float) -> str:
-    """``"= 0.012"`` or ``"< .001"``."""
-    return "< .001" if p < 0.001 else f"= {p:.3f}"
+def equals(p: float) -> str:
+    """What stands behind the letter p: ``"= 0.012"`` or ``"< .001"``."""
+    said = p_value(p)
+    return said if said.startswith("<") else f"= {said}"

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from paperkit.claims.entries import Claim, claims
-from paperkit.claims.evidence import MEASURES, REMARKS, Evidence, Sample, p_value
+from paperkit.claims.evidence import MEASURES, REMARKS, Evidence, Sample, equals
 from paperkit.claims.reasons import NotRunError, NotTestableError, Reason, reason
 from paperkit.evaluate import statistics
 from paperkit.store import canonical
+from paperkit.wording import minus
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_TESTABLE = VERDICTS = (
     "supported",
@@ -41,7 +42,7 @@ class Finding:
     """95 % t interval over seeds."""
     n: int = 0
     p: float = math.nan
-    """Two-sided, of "the quantity is the threshold"; nan where there is no such test: one seed, bounds of a rule of its own,
+    """Two-sided, of "the quantity is the threshold"; nan where there is no such test: one seed, bounds of a rule that has none,
     or seeds that agree to the last digit."""
     p_holm: float = math.nan
     effect: float = math.nan
@@ -154,7 +155,7 @@ def judge(finding: Finding, tests: int = 1) -> Finding:
         }
         where = "above" if side > 0 else "below"
         held = f"same {where}" if finding.same else where if math.isnan(finding.p_holm) else f"{where} after Holm"
-        return _closed(finding, SUPPORTED if good[rule] else CONTRADICTED, reason(held, p=p_value(finding.p_holm)))
+        return _closed(finding, SUPPORTED if good[rule] else CONTRADICTED, reason(held, p=equals(finding.p_holm)))
     if finding.same:  # then the value is the threshold
         return _closed(finding, SUPPORTED if rule in ("at least", "at most") else CONTRADICTED,
                        reason("exact"))  # fmt: skip
@@ -192,10 +193,12 @@ def _closed(finding: Finding, verdict: str, *why: Reason) -> Finding:
         finding.claim.rule == "differs from" and verdict == SUPPORTED and finding.measured < finding.claim.threshold
     )
     remark = reason("disadvantage") if against else None
+    claim = finding.claim
+    rounded = claim.border != claim.threshold and reason("rounded", limit=claim.border, threshold=claim.threshold)
     known = finding.n >= statistics.FEWEST and not math.isnan(finding.effect)
-    size = f"effect {finding.effect:+.1f} SD".replace("-", "−") if known else ""
+    size = minus(f"effect {finding.effect:+.1f} SD") if known else ""
     beside = [Reason(text) for text in (size, finding.sample.detail) if text]
-    return replace(finding, verdict=verdict, reasons=(*why, *filter(None, [remark]), *beside), remark=remark)
+    return replace(finding, verdict=verdict, reasons=(*why, *filter(None, [rounded, remark]), *beside), remark=remark)
 
 
 def table(findings: Sequence[Finding], data: str) -> pd.DataFrame:

@@ -20,9 +20,9 @@ from paperkit.claims.evidence import (
 )
 from paperkit.claims.reasons import NotTestableError
 from paperkit.evaluate import statistics
-from paperkit.exhibits.tables import points
+from paperkit.papers import FAMILIES
+from paperkit.wording import points
 
-BASES = ("Baseline", "UDA", "UDA+ESimCSE")
 ATTACKS = ("FGM", "PGD")
 LEAST_TREATMENT = 0.01
 LEAST_FOR_EXTREMES = 3
@@ -168,7 +168,7 @@ def _attacked(evidence: Evidence, exhibit: str, corpus: str, kinds: Sequence[str
     rows = on_corpus(evidence.runs(exhibit, ("attack", "epsilon", "sa", "ra")), corpus, None)
     rows = rows.assign(attack=rows.attack.astype(str).str.upper())
     excess, lift = {}, {}
-    for base in BASES:
+    for base in FAMILIES:
         for kind in kinds:
             other = ATTACKS[1 - ATTACKS.index(kind)]
             under = rows[rows.attack == other]

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from paperkit.claims.evidence import Evidence, Sample, every, measure, p_value, sample_of
+from paperkit.claims.evidence import Evidence, Sample, equals, every, measure, sample_of
 from paperkit.claims.reasons import NotTestableError
 from paperkit.evaluate import statistics
-from paperkit.exhibits.tables import points
+from paperkit.wording import points
 
 FINAL_B = "Bi-LSTM-Att-Focal"
 RIVALS_B = ("Bi-LSTM", "Bi-LSTM-Att")
@@ -52,7 +52,7 @@ def platform_gain(evidence: Evidence, exhibit: str, metric: str, rival: str, wel
     wide = _per_pair(evidence, exhibit, (metric,))[metric]
     gains = wide[FINAL_B] - wide[rival]
     unpaired = statistics.welch_t(wide[FINAL_B].mean(axis=1), wide[rival].mean(axis=1))
-    beside = [f"Welch's test: p {p_value(unpaired.p)}"] if welch and len(wide) > 1 else []
+    beside = [f"Welch's test: p {equals(unpaired.p)}"] if welch and len(wide) > 1 else []
     return sample_of(
         gains.mean(axis=1), evidence.runs(exhibit, ()), "; ".join(filter(None, [*beside, _by_pair(gains)]))
     )

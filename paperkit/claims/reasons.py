@@ -36,6 +36,10 @@ TEXTS = {
     "below after Holm": ("wholly below the threshold (p {p} after Holm)", "整个区间低于阈值（Holm 校正后 p {p}）"),
     "same above": ("every seed gives the same value, above the threshold", "每个种子取值相同，且高于阈值"),
     "same below": ("every seed gives the same value, below the threshold", "每个种子取值相同，且低于阈值"),
+    "rounded": (
+        "counted from {limit:g}, which rounds to {threshold:g}",
+        "自 {limit:g} 起算，四舍五入为 {threshold:g}",
+    ),
     "exact": ("exactly the threshold with every seed", "每个种子都恰好等于阈值"),
     "disadvantage": ("the difference is to the disadvantage of the paper's model", "差异不利于论文的模型"),
     "not run": ("needs {name}, which `make {exhibit}` writes", "需要 {name}，由 `make {exhibit}` 生成"),

@@ -7,6 +7,7 @@ import pandas as pd
 
 from paperkit.claims.entries import NAMED, Claim, claims, groups
 from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, MIN_SEEDS, NOT_TESTABLE, SUPPORTED, VERDICTS, Finding
+from paperkit.wording import minus
 
 VERDICTS_ZH = dict(zip(VERDICTS, ("得到支持", "被否定", "尚无定论", "此处无法检验"), strict=True))
 NOT_RUN = "not run yet"
@@ -29,7 +30,7 @@ def number(value: float, unit: str) -> str:
         "steps": f"{value:+.0f}",
         "models": f"{value:.1f}",
     }
-    return shown.get(unit, f"{value:+.3f}").replace("-", "−")
+    return minus(shown.get(unit, f"{value:+.3f}"))
 
 
 def threshold(claim: Claim, language: str = "en") -> str:

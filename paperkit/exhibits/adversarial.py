@@ -16,7 +16,7 @@ from paperkit.evaluate.metrics import within_item_spread
 from paperkit.evaluate.robustness import Victim
 from paperkit.exhibits import style
 from paperkit.exhibits.data import shortened
-from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.paper_a import NOTEBOOK
 from paperkit.exhibits.paper_b import summarise
 from paperkit.exhibits.style import drawable, label
@@ -38,13 +38,6 @@ FREQUENT = 6
 MARKERS = "os^Dv<"
 MARKED = "blue circles, orange squares, green triangles, pink diamonds, light blue triangles down, red triangles left"
 """How the maps of Fig. 3 mark the most frequent classes, from the first."""
-
-
-def nothing(reason: str) -> Content:
-    """What stands for a figure that these data do not allow."""
-    figure = plt.figure(figsize=(style.PAGE, 1))
-    figure.text(0.5, 0.5, f"n/a: {reason}", ha="center", va="center")
-    return Content(figure, note=f"n/a: {reason}.")
 
 
 # --- Table 1 ---------------------------------------------------------------------------------------------------------
@@ -178,9 +171,7 @@ def outputs(run: Run, rows: np.ndarray) -> np.ndarray:
 
 def spreads(study: Study) -> tuple[pd.DataFrame, dict[tuple[Source, str], list[Run]]]:
     """One row per run of the ten: how far the logits of one text lie apart."""
-    every = {key: specs for key, specs in study.ten_specs().items() if specs[0].method.network}
-    study.get([spec for specs in every.values() for spec in specs])
-    every = {key: study.get(specs) for key, specs in every.items()}
+    every = study.get_each({key: specs for key, specs in study.ten_specs().items() if specs[0].method.network})
     rows = [{"data": study.name, "corpus": source.load().name, "model": model, "seed": run.spec.seed,
              "n_test": len(run.on(None)[0]), "spread": within_item_spread(run.on(None)[2])}
             for (source, model), found in every.items() for run in found]  # fmt: skip
@@ -198,7 +189,7 @@ def fig_3(study: Study) -> Content:
     )
     if min(map(len, samples.values())) < 8:
         used = [run for runs in every.values() for run in runs]
-        return replace(nothing("too few test texts for a map"), runs=used, per_seed=per_seed, numbers=table)
+        return nothing("n/a: too few test texts for a map.", runs=used, per_seed=per_seed, numbers=table)
     firsts = {key: runs[0] for key, runs in every.items()}
     logits = {key: outputs(run, samples[key[0]]) for key, run in firsts.items()}
     wide = dict(zip(logits, projection.tsne([*logits.values()], COMPONENTS, study.store, study.workers), strict=True))
@@ -224,8 +215,8 @@ def fig_3(study: Study) -> Content:
     )
     note = (f"Left: exact t-SNE of the test logits into {COMPONENTS} components, as the paper prints it; its axes mean nothing "
             "and are not comparable between models. Middle: the raw logits of the same text, classes from left to right. Right: "
-            "mean over all test texts of the standard deviation of a text's logits, 95 % t interval over seeds "
-            f"(n = {table.n_seeds.max()}); claim A7 is judged on it. Below: 2-D t-SNE of the logits, the {FREQUENT} most frequent "
+            "mean over all test texts of the standard deviation of a text's logits, on which claim A7 is judged. "
+            f"{style.drawn(table)} Below: 2-D t-SNE of the logits, the {FREQUENT} most frequent "
             f"classes coloured, in this order: {MARKED} ({classes}). Test texts that t-SNE places above and below: "
             f"{counts}; seed 0.")  # fmt: skip
     return Content(
@@ -375,7 +366,7 @@ def curves(study: Study, source: Source) -> Content:
 @exhibit("a_fig_4", NOTEBOOK, "Fig. 4. Training loss on the first corpus.", "图4 第一个数据集上的损失下降图")
 def fig_4(study: Study) -> Content:
     # a user's table stands for the second, the paper's business data
-    return curves(study, study.large[0]) if len(study.large) > 1 else nothing("one corpus only")
+    return curves(study, study.large[0]) if len(study.large) > 1 else nothing("n/a: one corpus only.")
 
 
 @exhibit("a_fig_5", NOTEBOOK, "Fig. 5. Training loss on the second corpus.", "图5 第二个数据集上的损失下降图")

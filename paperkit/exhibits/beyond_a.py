@@ -10,29 +10,25 @@ from paperkit.corpora.corpus import parents
 from paperkit.evaluate import statistics
 from paperkit.evaluate.metrics import has_tree
 from paperkit.exhibits import compare, style
-from paperkit.exhibits.adversarial import nothing
 from paperkit.exhibits.data import shortened
-from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.paper_a import CORRECTION, METRICS, NOTEBOOK, per_run, per_seed, seed_of
 from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.exhibits.style import drawable, label
 from paperkit.exhibits.tables import with_interval
-from paperkit.papers import EQUAL_BUDGET, SVM_CUT, WHOLE
+from paperkit.papers import EQUAL_BUDGET, FAMILIES, SVM_CUT, WHOLE
 from paperkit.runs import Run, Source
 from paperkit.study import Study
 from paperkit.training.execute import training_labels, training_rows
+from paperkit.wording import p_value
 
 COMPARED = {"accuracy": "Δ accuracy", "f1_macro": "Δ macro-F1", "manual_accuracy": "Δ manual accuracy"}
-FAMILIES = ("Baseline", "UDA", "UDA+ESimCSE")
-"""What adversarial training is added to."""
 BINS = 4
 
 
 def runs_of(study: Study) -> dict[tuple[Source, str], list[Run]]:
     """The runs of Table 3."""
-    every = study.ten_specs()
-    study.get([spec for specs in every.values() for spec in specs])
-    return {key: study.get(specs) for key, specs in every.items()}
+    return study.get_each(study.ten_specs())
 
 
 # --- differences -----------------------------------------------------------------------------------------------------
@@ -64,8 +60,7 @@ def differences(study: Study) -> Content:
             continue
         parts = zip(table[f"{metric}_difference"], *style.bounds(table, metric), strict=True)
         shown[title] = [with_interval(*part) for part in parts]
-        shown[f"p, Holm ({title[2:]})"] = ["n/a" if np.isnan(p) else "< .001" if p < 0.001 else f"{p:.3f}"
-                                           for p in table[f"{metric}_p_holm"]]  # fmt: skip
+        shown[f"p, Holm ({title[2:]})"] = table[f"{metric}_p_holm"].map(p_value)
     tests = int(table[p].notna().sum().sum())
     note = "model_a − model_b, paired over seeds. "
     if tests:
@@ -164,7 +159,7 @@ def relations(names: tuple[str, ...]) -> np.ndarray:
 def siblings(study: Study) -> Content:
     every = {key: runs for key, runs in runs_of(study).items() if has_tree(key[0].load().label_names)}
     if not every:
-        return nothing("no corpus here has a label tree")
+        return nothing("n/a: no corpus here has a label tree.")
     rows = []
     for (source, model), found in every.items():
         related = relations(source.load().label_names)
@@ -228,7 +223,7 @@ def wrong_labels(study: Study) -> Content:
     keys = ["corpus", "model", "n_wrong"]
     if not wrong:
         columns = [*keys, "n_seeds", *(f"{m}_{part}" for m in metrics for part in ("mean", "low", "high"))]
-        return Content(pd.DataFrame(columns=columns), used, pd.DataFrame({"result": ["n/a"]}), note=" ".join(unknown))
+        return nothing(" ".join(unknown), columns, runs=used)
     rows = rows[rows.corpus.isin(list(wrong))].copy()
     rows.insert(3, "n_wrong", rows.corpus.map(wrong))
     table = summarise(rows, keys, metrics)
@@ -247,8 +242,7 @@ def further_corpora(study: Study) -> Content:
     every = study.further_specs()
     if not every:
         note = "n/a: further corpora are public ones; all others that there are here stand in Table 3."
-        return Content(pd.DataFrame(columns=["corpus", "model", "n_seeds"]), display=pd.DataFrame({"result": ["n/a"]}),
-                       corpora=[source.load() for source in study.large], note=note)  # fmt: skip
+        return nothing(note, ["corpus", "model", "n_seeds"], corpora=[source.load() for source in study.large])
     keys, levels = ["corpus", "model"], ("accuracy", "f1_macro")
     rows, used = per_run(study, every, keys)
     table = compare.with_differences(rows, keys, {WHOLE: "Baseline"}, METRICS, levels)
@@ -301,8 +295,7 @@ def branches(study: Study) -> Content:
     every, corpus = study.branch_specs(), study.hard.load()
     if not every:
         note = f"n/a: no two labels of {corpus.name} have a parent in common, so no branch can be mixed up."
-        return Content(pd.DataFrame(columns=["branches", "model", "n_seeds"]), display=pd.DataFrame({"result": ["n/a"]}),
-                       corpora=[corpus], note=note)  # fmt: skip
+        return nothing(note, ["branches", "model", "n_seeds"], corpora=[corpus])
     rows, used = per_run(study, every, ("model", "branches"))
     rows["parent_accuracy"] = [parent_accuracy(run) for run in used]
     rows["changed"] = [changed_labels(run) for run in used]

@@ -24,7 +24,7 @@ COMPARED = ("accuracy", "specificity")
 
 @exhibit("x_b_attention", NOTEBOOK, "Attention weights over reviews: what the model looks at.", "句子上的注意力权重")
 def attention(study: Study) -> Content:
-    """Four dev texts: the most confidently right and wrong one of each class that has them."""
+    """Four dev texts: the most confidently right and wrong one of each of the first two classes, where there are such."""
     if not study.may_quote:
         title = "Texts of your table are not quoted; quote_texts = True shows them."
         return Content(sentence.message_svg(title), html=f"<p>{title}</p>", note=title)

@@ -1,13 +1,11 @@
-"""What paper A's exhibits share: one row per run, each model's difference to another one, and curves over a setting."""
+"""What comparisons share: one row per run, each model's difference to another one, and curves over a setting."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from paperkit.evaluate import statistics
 from paperkit.exhibits import style
@@ -108,10 +106,3 @@ def side_by_side(axis: Axes, table: pd.DataFrame, setting: str, metric: str, mod
         )
     axis.set_xlim(-0.5, len(values) - 0.5)
     axis.tick_params(axis="x", length=0)
-
-
-def unknowable(sentence: str) -> Figure:
-    """A picture of the words that it is not known here."""
-    figure = plt.figure(figsize=(style.PAGE, 1))
-    figure.text(0.5, 0.5, sentence, ha="center", va="center")
-    return figure

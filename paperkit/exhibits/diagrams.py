@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
+from scipy.special import softmax
 
 from paperkit.exhibits import style
 from paperkit.exhibits.style import BLUE, GREEN, GREY, INK, ORANGE, PINK, label
@@ -298,9 +299,3 @@ def example() -> dict[str, np.ndarray]:
     alpha = softmax(w @ M)
     r = H @ alpha
     return {"H": H, "w": w, "M": M, "alpha": alpha, "r": r, "h": np.tanh(r)}
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Positive weights that sum to one."""
-    weights = np.exp(scores - scores.max())
-    return weights / weights.sum()

@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from paperkit import __version__, code
+from paperkit import __version__, code, contract
 from paperkit.corpora.corpus import Corpus
 from paperkit.errors import InputError
 from paperkit.exhibits import style, tables
@@ -54,6 +55,13 @@ class Content:
     """What a reader must know to read it right; stands under the exhibit."""
     corpora: Sequence[Corpus] = ()
     """The corpora it shows, for the provenance; those of the runs, or else paper B's, when empty."""
+
+
+def nothing(note: str, columns: Sequence[str] = (), **more: Any) -> Content:
+    """What stands for an exhibit that these data do not allow: a table of ``columns`` without rows, or a picture of the note."""
+    if columns:
+        return Content(pd.DataFrame(columns=[*columns]), display=pd.DataFrame({"result": ["n/a"]}), note=note, **more)
+    return Content(style.message(note), note=note, **more)
 
 
 @dataclass(frozen=True)
@@ -101,14 +109,9 @@ def check_same_table(study: Study) -> None:
     """
     for record in sorted(study.folder.glob("*.provenance.json")):
         facts = json.loads(record.read_text(encoding="utf-8"))
-        if _of_other_texts(study, facts):
+        if study.kind == "table" and "texts" in unlike(study, facts):
             raise InputError(f"{study.folder} holds {facts['exhibit']} of another table called {study.name}, or of an earlier "
                              "state of this one; run make paper with this table, or rename it")  # fmt: skip
-
-
-def _of_other_texts(study: Study, facts: dict) -> bool:
-    """Whether an exhibit is of another table than the user's, or of another state of it."""
-    return study.kind == "table" and any(each["sha256"] != study.corpus.checksum for each in facts.get("corpora", ()))
 
 
 def as_recorded(study: Study) -> dict:
@@ -116,16 +119,28 @@ def as_recorded(study: Study) -> dict:
     return json.loads(json.dumps(asdict(study.profile)))
 
 
+def unlike(study: Study, facts: dict, *, texts: bool = True) -> list[str]:
+    """Settings by which an exhibit of this provenance differs from what the study would make, and ``"texts"`` if it is of others;
+    without ``texts`` no corpus is read."""
+    wanted, had = as_recorded(study), facts["profile"]
+    found = [name for name in wanted | had if name not in wanted or name not in had or wanted[name] != had[name]]
+    if not texts:
+        return found
+    known = {source.load().checksum for source in study.sources}
+    return found + ["texts"] * any(each["sha256"] not in known for each in facts["corpora"])
+
+
 def made_otherwise(study: Study, seeds: bool = False) -> dict[str, list[str]]:
-    """Exhibits of a build that were made with other settings than the study's, and which these are; or of other texts of a
-    user's table. Numbers of ``seeds`` change how sure a number is and not what it is of: they count only where that is asked."""
+    """Exhibits of a build that were made with other settings than the study's, and which these are; or of other texts, where
+    these need no download. Numbers of ``seeds`` change how sure a number is and not what it is of: they count only where that is
+    asked."""
     find("claims")  # registers every exhibit
-    wanted = {name: value for name, value in as_recorded(study).items() if seeds or not name.endswith("seeds")}
     found = {}
     for record in sorted(study.folder.glob("*.provenance.json")):
         facts = json.loads(record.read_text(encoding="utf-8"))
-        others = [name for name, value in wanted.items() if facts["profile"].get(name) != value]
-        others += ["texts"] * _of_other_texts(study, facts)
+        others = [
+            name for name in unlike(study, facts, texts=study.kind != "public") if seeds or not name.endswith("seeds")
+        ]
         if others and facts["exhibit"] in REGISTRY:  # what other code left there is no exhibit
             found[facts["exhibit"]] = others
     return found
@@ -181,7 +196,8 @@ def write(study: Study, item: Exhibit, content: Content, seconds: float) -> tupl
     """Write every format of an exhibit, each file atomically, its provenance last; files of an earlier one go."""
     folder = study.folder
     folder.mkdir(parents=True, exist_ok=True)
-    base = folder / item.name
+    base, record = folder / item.name, folder / f"{item.name}.provenance.json"
+    record.unlink(missing_ok=True)  # it vouches for the others: last to come, first to go
     files: list[Path] = []
 
     def put(suffix: str, text: str) -> None:
@@ -191,7 +207,7 @@ def write(study: Study, item: Exhibit, content: Content, seconds: float) -> tupl
 
     if isinstance(content.body, pd.DataFrame):
         display = content.body if content.display is None else content.display
-        put(".csv", tables.to_csv(content.body))
+        put(".csv", contract.to_csv(content.body))
         put(".md", tables.to_markdown(display, item.caption, item.caption_zh, content.note))
         put(".tex", tables.to_latex(display, item.caption, item.name))
     elif isinstance(content.body, Figure):
@@ -199,9 +215,9 @@ def write(study: Study, item: Exhibit, content: Content, seconds: float) -> tupl
     else:
         put(".svg", content.body)
     if content.numbers is not None:
-        put(".csv", tables.to_csv(content.numbers))
+        put(".csv", contract.to_csv(content.numbers))
     if content.per_seed is not None:
-        put("_runs.csv", tables.to_csv(content.per_seed))
+        put("_runs.csv", contract.to_csv(content.per_seed))
     for suffix in SUFFIXES:  # other data may have left what these data do not have
         if (old := folder / f"{item.name}{suffix}") not in files:
             old.unlink(missing_ok=True)

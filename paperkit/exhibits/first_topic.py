@@ -4,11 +4,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from paperkit.corpora.corpus import Corpus
-from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.paper_a import NOTEBOOK, per_run
 from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.papers import SVM, SVM_CUT, WHOLE
@@ -97,8 +96,7 @@ def table(study: Study) -> Content:
     unknown = [f"{name}: n/a, no test text has more than one label." for name in left]
     if not several:
         columns = [*KEYS, "n_seeds", *(f"{m}_{part}" for m in METRICS for part in ("mean", "low", "high"))]
-        return Content(pd.DataFrame(columns=columns), display=pd.DataFrame({"result": ["n/a"]}), note=" ".join(unknown),
-                       corpora=[source.load() for source in study.large])  # fmt: skip
+        return nothing(" ".join(unknown), columns, corpora=[source.load() for source in study.large])
     chosen = {key: specs for key, specs in study.ten_specs().items() if key[0] in several and key[1] in MODELS}
     rows, used = per_run(study, chosen, ("corpus", "model"), score)
     found = summarise(rows, KEYS, METRICS)

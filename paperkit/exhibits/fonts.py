@@ -76,6 +76,7 @@ def label(english: str, chinese: str, separator: str = "\n") -> str:
 def drawable(text: str, instead: str | None = None) -> str | None:
     """Text from data, on one line and safe from being read as a formula; `instead` if a character has no glyph."""
     text = " ".join(text.split())
+    text = f" {text}" if text.startswith("_") else text  # matplotlib leaves such a label out of legends
     return text.replace("$", r"\$") if _covered(text) else instead
 
 

@@ -11,8 +11,8 @@ from paperkit.exhibits import compare, style
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_b import METRICS_ZH, NOTEBOOK, per_run, summarise
 from paperkit.exhibits.style import label
-from paperkit.exhibits.tables import points
 from paperkit.study import Study
+from paperkit.wording import points
 
 KEYS = ["model", "labels"]
 SHOWN = ("accuracy", "specificity")

@@ -17,7 +17,7 @@ from paperkit.claims.evidence import Evidence
 from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, MIN_SEEDS, SUPPORTED, ledger, per_seed, questions, table
 from paperkit.claims.words import UNITS, VERDICTS_ZH, overview, readable
 from paperkit.exhibits import style
-from paperkit.exhibits.exhibit import REGISTRY, Content, as_recorded, exhibit, find, show, write
+from paperkit.exhibits.exhibit import REGISTRY, Content, exhibit, find, show, unlike, write
 from paperkit.exhibits.style import label
 from paperkit.study import Study
 
@@ -27,10 +27,10 @@ AGAINST = "holds, against the paper's model"
 LOOKS = {SUPPORTED: (style.GREEN, "o"), AGAINST: (style.ORANGE, "s"), CONTRADICTED: (style.RED, "X"),
          INCONCLUSIVE: (style.GREY, "D")}  # fmt: skip
 LOOKS_ZH = VERDICTS_ZH | {AGAINST: "成立，但不利于论文的模型"}
-NOTE = ("Intervals are 95 % t intervals over seeds, paired where the seeds are. A verdict needs at least {n} seeds, an interval "
-        "wholly on one side of the threshold, and a p value that holds after Holm's correction; where all seeds give the same "
-        "value, that value decides. The correction is over all {asked} questions of the ledger, of which {tested} were answered "
-        "here with seeds enough. {settings}")  # fmt: skip
+NOTE = ("Intervals are 95 % t intervals over seeds, paired where the seeds are, or what a claim's own rule puts in their "
+        "place. A verdict needs at least {n} seeds, an interval wholly on one side of the threshold, and a p value that holds "
+        "after Holm's correction; where all seeds give the same value, that value decides. The correction is over all {asked} "
+        "questions of the ledger, of which {tested} were answered here with seeds enough. {settings}")  # fmt: skip
 SETTINGS = ("A verdict holds for these data and settings: a level or a gain that is contradicted here may be reached in others. "
             "Reuters and business data are the paper's names; the corpus is what stands for them here. Paper A's models have "
             "{labelled} of the labels, texts of {length} tokens and the encoder {encoder}.")  # fmt: skip
@@ -40,12 +40,9 @@ def evidence(study: Study) -> Evidence:
     """The numbers that the ledger reads; exhibits of this study that are not there, or of other settings or texts, are made
     first."""
     find("claims")  # registers every exhibit
-    profile = as_recorded(study)
-    texts = {source.load().checksum for source in (study.source, *study.large, *study.encoder_sources)}
     for name in dict.fromkeys(name for claim in claims() for name in claim.exhibits):
         record = study.folder / f"{name}.provenance.json"
-        facts = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
-        made = facts.get("profile") == profile and {each["sha256"] for each in facts["corpora"]} <= texts
+        made = record.exists() and not unlike(study, json.loads(record.read_text(encoding="utf-8")))
         if name in REGISTRY and not made:
             show(study, name)
     return Evidence(study.folder, tuple(REGISTRY))
@@ -92,7 +89,8 @@ def _note(findings: Sequence[Finding], study: Study) -> str:
 def as_picture(findings: Sequence[Finding], study: Study) -> Content:
     drawn = [f for f in findings if not np.isnan(f.low)]
     left = len(findings) - len(drawn)
-    note = ("Right of the line is what the paper claims; where it claims a difference, either side. Bars are 95 % t intervals "
+    note = ("Right of the line is what the paper claims; where it claims a difference, either side; where so many models, half a "
+            "model less, which rounds to them. Bars are 95 % t intervals "
             f"over seeds, or what a claim's own rule puts in their place; hollow marks have fewer than {MIN_SEEDS} seeds, arrows "
             f"lie beyond the axis. {left} of {len(findings)} statements have no interval here and are not drawn.")  # fmt: skip
     numbers = pd.DataFrame([{"id": f.claim.id, "unit": f.claim.unit, **dict(zip(("distance", "low", "high"), _towards(f),
@@ -147,7 +145,7 @@ def _corpora(folder: Path) -> list[Known]:
         record = folder / f"{name}.provenance.json"
         if record.exists():
             facts = json.loads(record.read_text(encoding="utf-8"))
-            for each in facts.get("corpora") or [facts["corpus"]]:
+            for each in facts["corpora"]:
                 found[each["name"]] = Known(each["name"], each["sha256"], each["texts"])
     return list(found.values())
 
@@ -171,9 +169,7 @@ def _draw(findings: Sequence[Finding]) -> Figure:
     for f in findings:
         panels.setdefault((f.claim.paper, f.claim.unit), []).append(f)
     if not panels:
-        figure = plt.figure(figsize=(style.PAGE, 1))
-        figure.text(0.5, 0.5, "n/a: nothing is measured with two seeds or more", ha="center", va="center")
-        return figure
+        return style.message("n/a: nothing is measured with two seeds or more")
     rows = [len(members) + 1.6 for members in panels.values()]
     figure, axes = plt.subplots(len(panels), 1, figsize=(style.PAGE, 0.155 * sum(rows) + 0.8), squeeze=False,
                                 height_ratios=rows)  # fmt: skip

@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from paperkit import paths
+from paperkit import contract, paths
 from paperkit.evaluate import statistics
 from paperkit.evaluate.statistics import Interval
-from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.ledger import NOTEBOOK, Known
-from paperkit.exhibits.tables import points, text, with_interval
+from paperkit.exhibits.tables import text, with_interval
 from paperkit.papers import SVM, SVM_CUT
 from paperkit.study import Study
+from paperkit.wording import points
 
 DOCS = paths.ROOT / "docs"
 WHOLE_TEXTS, NONE = "whole texts", "none"
@@ -47,11 +48,11 @@ class Filed:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        return pd.read_csv(self.folder / f"{self.exhibit}_runs.csv")
+        return contract.read_csv(self.folder / f"{self.exhibit}_runs.csv")
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        return pd.read_csv(self.folder / f"{self.exhibit}.csv")
+        return contract.read_csv(self.folder / f"{self.exhibit}.csv")
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def reading(files: Files, of: Mapping[str, str], label: str | None = None) -> Re
         return None
     counts = found.table[found.table.platform == of["platform"]]
     listed = found.runs[found.runs.id.str.startswith(of["ids"])]
-    read = pd.read_csv(DOCS / of["file"])
+    read = contract.read_csv(DOCS / of["file"])
     if label is not None:
         counts, listed = counts[counts.label == label], listed[listed.label == label]
     judged = read[read.id.isin(listed.id)].judgement
@@ -170,7 +171,7 @@ def measured(files: Files, row: Mapping[str, Any]) -> Measured:
     """What was measured of a row of ``limits.toml``."""
     if "file" in row:
         path = DOCS / row["file"]
-        rows = pd.read_csv(path) if path.exists() else pd.DataFrame({"corpus": []})
+        rows = contract.read_csv(path) if path.exists() else pd.DataFrame({"corpus": []})
         rows = rows[rows.corpus == row["corpus"]]
         if rows.empty:
             return Measured(
@@ -288,8 +289,7 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
 )
 def table(study: Study) -> Content:
     if study.kind != "public":
-        note = "n/a: reference points and goals are known of the public corpora alone."
-        return Content(pd.DataFrame(columns=COLUMNS), display=pd.DataFrame({"result": ["n/a"]}), note=note)
+        return nothing("n/a: reference points and goals are known of the public corpora alone.", COLUMNS)
     files, settings = Files(study), plan()
     body = pd.DataFrame(_lines(files, settings), columns=COLUMNS)
     note = " ".join(filter(None, [
@@ -329,5 +329,5 @@ def _per_seed(study: Study, files: Files, settings: Mapping[str, Any]) -> pd.Dat
 def _corpora(files: Files) -> list[Known]:
     """Those of the exhibits that were read."""
     facts = [found.provenance for found in files.read.values() if found]
-    every = [each for known in facts for each in known.get("corpora") or [known["corpus"]]]  # an older one has one
+    every = [each for known in facts for each in known["corpora"]]
     return [Known(*key) for key in dict.fromkeys((each["name"], each["sha256"], each["texts"]) for each in every)]

@@ -47,11 +47,10 @@ def per_run(
 ) -> tuple[pd.DataFrame, list[Run]]:
     """One row per run with its ``metrics``, and the runs; missing ones are trained. ``keys`` name the parts of each key of
     ``groups``; where a part is a source, its corpus' name stands in the row."""
-    study.get([spec for specs in groups.values() for spec in specs])
     rows, used = [], []
-    for key, specs in groups.items():
+    for key, runs in study.get_each(groups).items():
         parts = [part.load().name if isinstance(part, Source) else part for part in key]
-        for run in study.get(specs):
+        for run in runs:
             used.append(run)
             rows.append({"data": study.name, "corpus": run.spec.source.load().name, **dict(zip(keys, parts, strict=True)),
                          "seed": seed_of(run), "n_train": run.result["n_train"], "n_test": len(run.on(None)[0]),

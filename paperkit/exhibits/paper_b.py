@@ -1,8 +1,10 @@
 """Paper B's tables and figures (notebook 02_bilstm_focal)."""
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -15,12 +17,13 @@ from paperkit.evaluate import statistics
 from paperkit.evaluate.metrics import UndefinedMetricWarning, evaluate
 from paperkit.exhibits import diagrams, style
 from paperkit.exhibits.data import platform_key, platform_label
-from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.style import label
 from paperkit.exhibits.tables import with_interval
 from paperkit.runs import Run, RunSpec
 from paperkit.study import Study
 from paperkit.text.vectors import neighbours
+from paperkit.wording import p_value
 
 NOTEBOOK = "02_bilstm_focal"
 METRICS = ("accuracy", "f1", "recall", "specificity")
@@ -67,10 +70,9 @@ def per_run(
     the parts of each key of ``groups``."""
     platform = study.corpus.platforms[0]
     place = {"data": study.name, "corpus": study.corpus.name, "train_on": platform, "test_on": platform}
-    study.get([spec for specs in groups.values() for spec in specs])
     rows, used = [], []
-    for parts, specs in groups.items():
-        for run in study.get(specs):
+    for parts, runs in study.get_each(groups).items():
+        for run in runs:
             used.append(run)
             known = {"model": run.spec.method.name} | dict(zip(keys, parts, strict=True))
             rows.append({**place, **known, "seed": run.spec.seed, "n_train": run.result["n_train"],
@@ -79,12 +81,18 @@ def per_run(
 
 
 def summarise(rows: pd.DataFrame, keys: list[str], metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """Mean and 95 % t interval over seeds of each metric: ``keys, n_seeds, <m>_mean, <m>_low, <m>_high``."""
+    """Mean and 95 % t interval over seeds of each metric: ``keys, n_seeds, <m>_mean, <m>_low, <m>_high``.
+
+    A metric that is 0/0 with some seeds is averaged over the others, and has no interval if these are few: it would pass for one
+    over ``n_seeds``.
+    """
     table = []
     for key, group in rows.groupby(keys, sort=False):
         line = dict(zip(keys, key, strict=True)) | {"n_seeds": len(group)}
         for metric in metrics:
             interval = statistics.mean_interval(group[metric])
+            if interval.n < min(len(group), statistics.FEWEST):
+                interval = replace(interval, low=math.nan, high=math.nan)
             line |= {f"{metric}_mean": interval.mean, f"{metric}_low": interval.low, f"{metric}_high": interval.high}
         table.append(line)
     return pd.DataFrame(table)
@@ -113,8 +121,10 @@ def _results(study: Study, same: bool) -> Content:
     if not pairs:
         columns = ["train_on", "test_on", "model", "n_seeds"]
         columns += [f"{m}_{part}" for m in METRICS for part in ("mean", "low", "high")]
-        return Content(pd.DataFrame(columns=columns), display=pd.DataFrame({"result": ["n/a"]}),
-                       note="n/a: these data come from one platform, so there is no other one to test on.")  # fmt: skip
+        runs = pd.DataFrame(columns=["data", "corpus", *KEYS, "seed", "n_test", *METRICS])
+        return nothing(
+            "n/a: these data come from one platform, so there is no other one to test on.", columns, per_seed=runs
+        )
     rows, used = per_seed(study, pairs)
     table = summarise(rows, KEYS)
     note = f"{style.averaged(table.n_seeds.max())} {_tested(study, rows)}"
@@ -181,7 +191,7 @@ def table_5(study: Study) -> Content:
         table.loc[mine, "p_holm"] = statistics.holm(table.loc[mine, "p"])
     shown = table.drop(columns=["low", "high"])
     for column in ("p", "p_holm"):
-        shown[column] = ["< .001" if p < 0.001 else p for p in shown[column]]
+        shown[column] = shown[column].map(p_value)
     over_seeds = table.test.isin(["paired t", "Welch t"])
     low, high = (
         np.where(over_seeds, few, all_) for few, all_ in zip(style.bounds(table), (table.low, table.high), strict=True)
@@ -247,9 +257,7 @@ def _bars(content: Content, study: Study, title: str) -> tuple[Figure, float]:
 def _bar_figure(study: Study, same: bool, title: str) -> Content:
     content = _results(study, same)
     if content.body.empty:
-        figure = plt.figure(figsize=(style.PAGE, 1))
-        figure.text(0.5, 0.5, "n/a: one platform only", ha="center", va="center")
-        return Content(figure, note=content.note)
+        return nothing(content.note)
     figure, floor = _bars(content, study, title)
     pairs = len(protocol(study, same))
     notes = [

@@ -4,14 +4,13 @@ import csv
 import json
 import math
 import re
-import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from paperkit import code, paths
+from paperkit import code, contract, paths
 from paperkit.errors import InputError
 from paperkit.exhibits import tables
 from paperkit.exhibits.exhibit import SUFFIXES, said_of_others
@@ -68,14 +67,14 @@ def publish(study: Study) -> list[Path]:
                 head, *rows = _without(_read(file), columns)
                 bare = pd.DataFrame([[_number(cell) for cell in row] for row in rows], columns=head, dtype=object)
                 note = "Texts are not republished; the ids name the rows."
-                write_atomically(copy, tables.to_csv(bare))
+                write_atomically(copy, contract.to_csv(bare))
                 write_atomically(
                     target / f"{name}.md", tables.to_markdown(bare, facts["caption"], facts["caption_zh"], note)
                 )
                 write_atomically(target / f"{name}.tex", tables.to_latex(bare, facts["caption"], name))
                 written += [target / f"{name}.md", target / f"{name}.tex"]
             else:
-                shutil.copyfile(file, copy)
+                write_atomically(copy, file.read_bytes())
             written.append(copy)
     if (target / "claims.provenance.json").exists():
         written = list(dict.fromkeys(written + redraw(study, target)))

@@ -11,7 +11,7 @@ from paperkit.evaluate import embeddings
 from paperkit.evaluate.statistics import mean_interval
 from paperkit.exhibits import compare, style
 from paperkit.exhibits.data import shortened
-from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.paper_a import METRICS, per_seed
 from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.exhibits.style import drawable, label
@@ -115,9 +115,8 @@ def length_bias(study: Study) -> Content:
         axis.legend(fontsize=7)
     axes[0, 0].set_ylabel(label("cosine − its mean", "余弦相似度 − 均值"))
     if not numbers:
-        note = "n/a: all training texts are too short to be cut at different lengths."
         plt.close(figure)
-        return Content(compare.unknowable(note), used, note=note)
+        return nothing("n/a: all training texts are too short to be cut at different lengths.", runs=used)
     pairs = ", ".join(f"{corpus} {group.pairs.max():,}" for corpus, group in rows.groupby("corpus", sort=False))
     note = (f"Pairs of training texts, each cut at a random length ({pairs}), about equally many in each bin, drawn at its middle. "
             "Each model's mean cosine is taken away: how alike it holds all texts is anisotropy, not bias. ρ is over the "
@@ -167,11 +166,9 @@ def queue(study: Study) -> Content:
     source = study.hard
     every = {model: specs for (where, model), specs in study.sentence_specs().items() if where == source}
     every["UDA+ESimCSE"] = study.ten_specs()[source, "UDA+ESimCSE"]
-    study.get([spec for specs in every.values() for spec in specs])
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.PAGE, 2.8))
     used, numbers = [], []
-    for model, specs in every.items():
-        runs = study.get(specs)
+    for model, runs in study.get_each(every).items():
         used += runs
         curves = {"sim": over_progress([run.steps["sim"].to_numpy() for run in runs])}
         if "queue" in runs[0].steps:

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from matplotlib.figure import Figure
 from paperkit.evaluate import statistics
 from paperkit.exhibits.fonts import cjk_font, drawable, families, label
 from paperkit.papers import MAJORITY, SVM, SVM_CUT
+from paperkit.store import write_atomically
 
 __all__ = [
     "COLUMN",
@@ -30,11 +32,11 @@ __all__ = [
     "averaged",
     "bounds",
     "cjk_font",
-    "color_of",
     "drawable",
     "drawn",
     "label",
     "look",
+    "message",
     "save",
 ]
 
@@ -117,11 +119,6 @@ def look(model: str) -> Look:
     return Look(_OTHERS[number % len(_OTHERS)], hatch, marker, (0, (4, 1, 1, 1)))
 
 
-def color_of(model: str) -> str:
-    """The colour of a model, the same in every figure."""
-    return look(model).color
-
-
 def bounds(table: pd.DataFrame, metric: str = "") -> tuple[np.ndarray, np.ndarray]:
     """Both ends of the intervals of ``metric`` as figures and tables show them; nan below :data:`statistics.FEWEST` seeds, where
     an interval is so wide, or by chance so narrow, that it hides what there is to see. The CSV has them all."""
@@ -135,7 +132,9 @@ def drawn(table: pd.DataFrame, what: str = "Bars", cut: str = "") -> str:
     """For a note: what the intervals of a figure are, or why it has none."""
     seeds = int(table.n_seeds.max())
     if seeds >= statistics.FEWEST:
-        return f"{what}: 95 % t intervals over {seeds} seeds{cut}."
+        fewer = table.n_seeds.min() < statistics.FEWEST
+        few = f"; none where there are fewer than {statistics.FEWEST}" if fewer else ""
+        return f"{what}: 95 % t intervals over {seeds} seeds{cut}{few}."
     if seeds == 1:
         return "One seed, so there are no intervals."
     return f"{seeds} seeds: intervals are drawn from {statistics.FEWEST} on; those of {seeds} stand in the CSV."
@@ -170,6 +169,15 @@ def apply() -> None:
     # fmt: on
 
 
+def message(sentence: str) -> Figure:
+    """A picture of words alone, where there is nothing to draw."""
+    from matplotlib import pyplot
+
+    figure = pyplot.figure(figsize=(PAGE, 1))
+    figure.text(0.5, 0.5, "\n".join(textwrap.wrap(sentence, 100)), ha="center", va="center")
+    return figure
+
+
 def save(figure: Figure, path: str | os.PathLike) -> tuple[Path, Path]:
     """Write `path`.svg and `path`.png and close the figure; equal figures give equal bytes.
 
@@ -188,9 +196,7 @@ def save(figure: Figure, path: str | os.PathLike) -> tuple[Path, Path]:
     for suffix, content in contents.items():
         target = Path(f"{os.fspath(path)}.{suffix}")
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        temporary.write_bytes(content)
-        os.replace(temporary, target)
+        write_atomically(target, content)
         written.append(target)
     return tuple(written)
 

@@ -1,39 +1,9 @@
-"""Tables as CSV, Markdown, LaTeX and HTML. Whatever a cell holds, it stays text: nothing in it can act as markup."""
+"""Tables as Markdown, LaTeX and HTML. Whatever a cell holds, it stays text: nothing in it can act as markup."""
 
-import csv
 import html
-import io
 import math
-import re
 
 import pandas as pd
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\n")
-_NUMBER = re.compile(r"[+-][0-9]+(\.[0-9]+)?(e-?[0-9]+)?")  # a label such as -1
-
-
-def points(value: float) -> str:
-    """A share or a difference of shares in points: ``"−1.2"``."""
-    return f"{100 * value:+.1f}".replace("-", "−")
-
-
-def to_csv(table: pd.DataFrame) -> str:
-    """CSV with ten significant digits; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(table.columns)
-    for row in table.itertuples(index=False):
-        writer.writerow([_plain(cell) for cell in row])
-    return buffer.getvalue()
-
-
-def _plain(cell: object) -> object:
-    if isinstance(cell, str):
-        cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # before 3.13, csv leaves a lone \r unquoted: two rows
-        return "'" + cell if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return ""
-    return f"{cell:.10g}" if isinstance(cell, float) else cell
 
 
 def text(cell: object, digits: int = 3) -> str:

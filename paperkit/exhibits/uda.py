@@ -14,7 +14,7 @@ from paperkit.corpora.pools import pools
 from paperkit.evaluate.statistics import mean_interval
 from paperkit.exhibits import compare, diagram_a, style
 from paperkit.exhibits.data import shortened
-from paperkit.exhibits.exhibit import Content, exhibit
+from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.paper_a import CORRECTION, METRICS, per_run, per_seed
 from paperkit.exhibits.paper_b import summarise
 from paperkit.exhibits.style import drawable, label
@@ -217,7 +217,7 @@ def uda_family(study: Study) -> Content:
 
 
 def _weights(every: dict[str, list[RunSpec]]) -> str:
-    """``"0.3: UDA, VAT; 3: Π-Model"``."""
+    """``"0.3 of UDA, VAT; 3 of Π-Model"``."""
     found: dict[float, list[str]] = {}
     for name, (spec, *_) in every.items():
         if spec.method.consistency:
@@ -372,7 +372,7 @@ def noise_curve(study: Study) -> Content:
     every = study.noise_specs()
     if not every:
         note = "n/a: the truth behind these labels is not known, so no share of them can be made wrong."
-        return Content(compare.unknowable(note), corpora=[study.hard.load()], note=note)
+        return nothing(note, corpora=[study.hard.load()])
     rows, used = per_run(study, every, ("model", "noise"))
     table = summarise(rows, ["noise", "model"], ("manual_accuracy", "accuracy", *CORRECTION))
     figure, axes = plt.subplots(1, 2, figsize=(style.PAGE, 2.8))

@@ -4,7 +4,7 @@ import json
 import math
 import re
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from paperkit.claims.ledger import (
     questions,
     table,
 )
+from paperkit.contract import to_csv
 from paperkit.evaluate import statistics
 from paperkit.study import Study
 
@@ -95,6 +96,23 @@ def test_verdicts_are_those_of_a_naive_recomputation(tmp_path_factory, given_row
         if len(values) > 1 and max(values) > min(values):
             low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
             assert np.allclose([f.low, f.high], [low, high])
+
+
+@pytest.mark.parametrize("values", [[4, 4, 4, 4, 5, 4, 4, 3], [4] * 5, [3, 4, 3, 4, 3]])
+def test_so_many_models_are_counted_from_half_a_one_less_and_the_reason_says_so(tmp_path, values):
+    put(tmp_path, 1, values)
+    (found,) = ledger(Evidence(tmp_path), [replace(entry(1, "at least", 4.0), unit="models")])
+    assert found.verdict == ("supported" if np.mean(values) >= 4 else "inconclusive")
+    assert "counted from 3.5, which rounds to 4" in found.reason
+
+
+@pytest.mark.parametrize("name", ["NA", "null", "nan", "12"])
+def test_a_corpus_may_be_called_what_others_call_nothing(tmp_path, name):
+    put(tmp_path, 1, [0.1, 0.2, 0.15, 0.12, 0.18])
+    runs = pd.read_csv(tmp_path / "x_1_runs.csv").assign(corpus=name)
+    (tmp_path / "x_1_runs.csv").write_text(to_csv(runs))
+    (found,) = ledger(Evidence(tmp_path), [entry(1)])
+    assert found.corpus == name and found.verdict == "supported"
 
 
 def test_a_claim_that_would_hold_alone_may_fail_in_company(tmp_path):
@@ -216,6 +234,8 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path):
 )
 def test_the_committed_ledger_follows_from_the_committed_numbers(folder):
     assert check(folder) == []
+    written = pd.read_csv(folder / "claims.csv", dtype=str, keep_default_na=False)
+    assert written.reason.tolist() == [f.reason for f in ledger(Evidence(folder))]
 
 
 def test_every_claim_reads_what_its_exhibit_writes():

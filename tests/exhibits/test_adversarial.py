@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from matplotlib import pyplot
 
 from paperkit import attacks
+from paperkit.contract import to_csv
 from paperkit.corpora.pools import pools
 from paperkit.evaluate import projection, rewording, statistics
 from paperkit.evaluate.calibration import calibration, fit_temperature
@@ -20,7 +21,6 @@ from paperkit.exhibits import adversarial, beyond_a, controls, robustness
 from paperkit.exhibits import rewording as reworded
 from paperkit.exhibits.exhibit import REGISTRY, Content, find, show
 from paperkit.exhibits.paper_a import METRICS, trained_sizes
-from paperkit.exhibits.tables import to_csv
 from paperkit.papers import EQUAL_BUDGET, SVM_CUT, WHOLE
 from paperkit.store import Store
 from paperkit.study import Study

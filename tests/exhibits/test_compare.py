@@ -51,7 +51,7 @@ def test_a_line_has_the_look_of_its_model_and_bars_where_there_are_intervals():
         mine = table[table.model == model]
         compare.line(axis, range(len(mine)), mine, "accuracy", model)
         drawn = axis.containers[-1]
-        assert drawn.lines[0].get_color() == style.color_of(model) and drawn.get_label() == model
+        assert drawn.lines[0].get_color() == style.look(model).color and drawn.get_label() == model
         assert bool(drawn.lines[2]) == bars
     plt.close("all")
 
@@ -62,7 +62,11 @@ def test_figures_draw_intervals_from_three_seeds_on():
     low, high = style.bounds(table, "ra")
     assert np.array_equal(low, [0.4, np.nan, -0.1], equal_nan=True)
     assert np.array_equal(high, [0.6, np.nan, 0.9], equal_nan=True)
-    assert style.drawn(table, cut=", cut at 0") == "Bars: 95 % t intervals over 3 seeds, cut at 0."
+    assert (
+        style.drawn(table, cut=", cut at 0")
+        == "Bars: 95 % t intervals over 3 seeds, cut at 0; none where there are fewer than 3."
+    )
+    assert style.drawn(table.tail(1).assign(n_seeds=3)) == "Bars: 95 % t intervals over 3 seeds."
     assert "drawn from 3 on" in style.drawn(table[table.model == "SVM"])
     assert style.drawn(table.assign(n_seeds=1)) == "One seed, so there are no intervals."
     _, axis = plt.subplots()
@@ -72,3 +76,25 @@ def test_figures_draw_intervals_from_three_seeds_on():
     ends = [segment[:, 1].tolist() for segment in axis.collections[0].get_segments()]
     assert ends == [[0.4, 0.6], [0, 0.9]]
     plt.close("all")
+
+
+def test_bars_end_where_the_intervals_end():
+    table = compare.with_differences(ROWS, KEYS, {}, ["accuracy"], [])
+    mine = table[table.model == "UDA"]
+    _, axis = plt.subplots()
+    compare.line(axis, range(len(mine)), mine, "accuracy", "UDA")
+    ends = [segment[:, 1] for segment in axis.containers[-1].lines[2][0].get_segments()]
+    plt.close("all")
+    assert np.allclose(ends, mine[["accuracy_low", "accuracy_high"]])
+
+
+def test_seeds_in_another_order_are_not_paired():
+    turned = ROWS[ROWS.model == "Baseline"].sort_values("seed", key=lambda seeds: seeds.astype(str), ascending=False)
+    rows = pd.concat([ROWS[ROWS.model == "UDA"], turned])
+    table = compare.with_differences(rows, KEYS, {"UDA": "Baseline"}, ["accuracy"], ["accuracy"])
+    assert table.accuracy_difference.isna().all()
+
+
+def test_a_note_tells_training_texts_from_test_texts():
+    rows = ROWS[ROWS.model == "UDA"].assign(n_train=1200, n_test=30)
+    assert compare.texts(rows) == "a: 1,200 labelled texts, 30 tested; b: 1,200 labelled texts, 30 tested."

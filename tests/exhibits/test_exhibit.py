@@ -244,7 +244,10 @@ def test_what_other_data_left_behind_is_gone_and_counts_as_no_evidence(home):
         _load.cache_clear()  # another process
         study = Study(str(table), "smoke", overrides=ONE, workers=1)
         show(study, "b_table_3")
-        assert (study.folder / "b_table_3_runs.csv").exists() == (len(columns) == 3)
+        rows_of_runs = (study.folder / "b_table_3_runs.csv").read_text().splitlines()
+        assert rows_of_runs[0].startswith("data,corpus,train_on,test_on,model,") and (len(rows_of_runs) > 1) == (
+            len(columns) == 3
+        )
     write_csv(table, ("text", "label"), [(f"{text} again", label) for text, label, _ in rows])
     _load.cache_clear()
     asked = []
@@ -252,6 +255,22 @@ def test_what_other_data_left_behind_is_gone_and_counts_as_no_evidence(home):
         patch.setattr("paperkit.exhibits.ledger.show", lambda study, name: asked.append(name))
         evidence(Study(str(table), "smoke", overrides=ONE, workers=1))
     assert "b_table_3" in asked, "it was made of other texts"
+
+
+def test_an_exhibit_whose_writing_was_interrupted_has_nothing_that_vouches_for_it(home, monkeypatch):
+    table = write_csv(home / "mine.csv", ("text", "label"), [row[:2] for row in reviews(60, ("",))])
+    study = Study(str(table), "smoke", overrides=ONE, workers=1)
+    record = study.folder / "x_corpus.provenance.json"
+    show(study, "x_corpus")
+    assert record.exists()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("paperkit.exhibits.tables.to_latex", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        show(study, "x_corpus")
+    assert not record.exists()
 
 
 def test_two_languages_of_names_a_platform_without_dev_one_without_training_texts(home):

@@ -11,7 +11,8 @@ import pytest
 from scipy import stats
 
 from paperkit import paths
-from paperkit.exhibits import limits, tables
+from paperkit.contract import to_csv
+from paperkit.exhibits import limits
 from paperkit.exhibits.exhibit import Content, find
 from paperkit.papers import MAJORITY, SVM, SVM_CUT, WHOLE
 from paperkit.study import Study
@@ -69,7 +70,7 @@ def test_the_committed_table_follows_from_the_committed_exhibits():
     folder = paths.ROOT / "figures" / "public"
     committed = pd.read_csv(folder / "x_limits.csv")
     body = limits.table(SimpleNamespace(kind="public", name="public", folder=folder)).body
-    again = pd.read_csv(io.StringIO(tables.to_csv(body)))
+    again = pd.read_csv(io.StringIO(to_csv(body)))
     pd.testing.assert_frame_equal(again, committed)
 
 

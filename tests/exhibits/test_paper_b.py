@@ -146,6 +146,16 @@ def test_a_table_shows_intervals_from_three_seeds_on(seeds):
     assert ("shown from 3 on" in style.averaged(seeds), "One seed" in style.averaged(seeds)) == (seeds == 2, seeds == 1)
 
 
+def test_a_metric_that_few_seeds_have_has_no_interval():
+    """That of two would pass for one over three."""
+    rows = pd.DataFrame(
+        {"model": "M", "seed": range(4), "recall": [0.5, 0.6, np.nan, np.nan], "f1": [0.5, 0.6, 0.7, np.nan]}
+    )
+    line = paper_b.summarise(rows, ["model"], ["recall", "f1"]).iloc[0]
+    assert line.recall_mean == pytest.approx(0.55) and np.isnan(line.recall_low) and np.isnan(line.recall_high)
+    assert line.f1_low < line.f1_mean < line.f1_high
+
+
 @pytest.mark.parametrize(("figure", "table"), [("b_fig_4", "b_table_3"), ("b_fig_5", "b_table_4")])
 def test_a_figure_draws_its_table(embedded, figure, table):
     study, _ = embedded

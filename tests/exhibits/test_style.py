@@ -52,7 +52,7 @@ def seen(color: str, deficiency: np.ndarray) -> np.ndarray:
 def test_the_models_of_a_figure_are_told_apart_by_every_eye(eye):
     for models, least in ((PAPER_B, 12), (PAPER_A, 5)):
         for one, other in itertools.combinations(models, 2):
-            apart = seen(style.color_of(one), DEFICIENCIES[eye]) - seen(style.color_of(other), DEFICIENCIES[eye])
+            apart = seen(style.look(one).color, DEFICIENCIES[eye]) - seen(style.look(other).color, DEFICIENCIES[eye])
             assert np.linalg.norm(apart) > least, (one, other)
 
 
@@ -63,10 +63,10 @@ def test_hatches_and_markers_differ_in_black_and_white():
 
 
 def test_an_unknown_model_keeps_its_look_and_takes_no_known_one():
-    known = {style.color_of(model) for model in PAPER_A + PAPER_B}
+    known = {style.look(model).color for model in PAPER_A + PAPER_B}
     names = [f"model {i}" for i in range(50)]
     assert style.look("my model") == style.look("my model") == style.Look("#117733", "++", "<", (0, (4, 1, 1, 1)))
-    assert not known & {style.color_of(name) for name in names}
+    assert not known & {style.look(name).color for name in names}
     assert len({(style.look(name).color, style.look(name).hatch) for name in names}) > 20
 
 
@@ -130,6 +130,7 @@ def test_text_from_data_is_drawn_only_if_it_can_be(with_font):
 
 def test_text_from_data_without_a_font(without_font):
     assert style.drawable("plain é ≥ α") == "plain é ≥ α"
+    assert style.drawable("_alpha") == " _alpha", "matplotlib leaves what begins with _ out of legends"
     assert style.drawable("景色") is None
 
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from paperkit.exhibits import tables
-from paperkit.exhibits.tables import escape_markdown, text, to_csv, to_html, to_latex, to_markdown, with_interval
+from paperkit.contract import to_csv
+from paperkit.exhibits.tables import escape_markdown, text, to_html, to_latex, to_markdown, with_interval
 
 NASTY = (
     "a|b",
@@ -205,4 +205,4 @@ def test_no_format_changes_the_table_it_is_given():
     for write in (to_csv, to_html, lambda t: to_markdown(t, "C", "标题"), lambda t: to_latex(t, "C", "l")):
         write(table)
     pd.testing.assert_frame_equal(table, before)
-    assert tables.to_csv(table) == "text,n\na_b,0\n'=x,1\n"
+    assert to_csv(table) == "text,n\na_b,0\n'=x,1\n"
