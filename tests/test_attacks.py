@@ -352,3 +352,11 @@ def test_the_scope_matrix_asks_for_token_numbers():
         InputError, match=r"^attack: scope 'matrix' needs the token numbers of the batch, ids, and has "
     ):
         perturb(model, each, embedded, texts.inside, Attack(scope="matrix"))
+
+
+def test_on_a_matrix_fgsm_moves_every_number_by_as_much():
+    model, texts, embedded, _, each = setting("bilstm")
+    delta = perturb(model, each, embedded, texts.inside, Attack("fgsm", scope="matrix"), ids=texts.ids)
+    moved = delta[delta != 0].abs()
+    assert len(moved)
+    assert torch.allclose(moved, moved[0].expand_as(moved))

@@ -201,3 +201,17 @@ def test_without_build_and_reference_there_is_no_report(tmp_path, monkeypatch, c
 
 def test_the_committed_reference_holds_no_report(built):
     assert not list((paths.ROOT / "figures").rglob("*.html"))
+
+
+def test_a_claims_row_says_what_was_found_of_it_and_each_bar_counts_its_paper(built):
+    text, findings = built[1], ledger(Evidence(built[0]))
+    for f in findings:
+        row = text[text.index(f'id="claim-{f.claim.id}"') :].split('<div class="why">')[0]
+        outcome = words.outcome(f)
+        assert f'<span class="chip {report.KINDS[outcome]}">{outcome}</span>' in row
+        assert f"; n = {f.n}<" in row
+        assert str(report.Markup.escape(f"{f.claim.rule} {words.threshold(f.claim)}")) in row
+    said = re.findall(r'class="bar" role="img" aria-label="([^"]*)"', text)
+    for paper, label in zip("BA", said, strict=True):
+        counts = words.counts(f for f in findings if f.claim.paper == paper)
+        assert label == "".join(f"{counts[outcome]} {outcome}; " for outcome in words.OUTCOMES if counts[outcome])

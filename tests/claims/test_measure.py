@@ -342,3 +342,22 @@ def test_a_pool_is_compared_at_its_ends_and_balance_at_common_sizes(tmp_path):
     size = measured(tmp_path, "ends", exhibit="x", metric="accuracy", model="UDA", column="pool", where={"balanced": 0})
     balance = measured(tmp_path, "ends", exhibit="x", metric="accuracy", model="UDA", column="balanced", over="pool")
     assert np.allclose(size.values, 0.03) and np.allclose(balance.values, 0.1)
+
+
+def test_a_pair_of_platforms_without_a_value_is_left_out_and_its_seeds_stay(tmp_path):
+    def accuracy(place, model, seed):
+        lacking = (place, model, seed) == ("y", PAPER_B[0], 1)
+        return np.nan if lacking else 0.5 + (0.1 if place == "x" else 0.3) * (model == PAPER_B[2])
+
+    write(tmp_path, "b_table_4_runs", platform_rows(accuracy=accuracy))
+    sample = measured(tmp_path, "platform_gain", exhibit="b_table_4", metric="accuracy", rival="Bi-LSTM")
+    assert sample.seeds == (0, 1, 2)
+    assert np.allclose(sample.values, 0.1)
+
+
+def test_models_whose_robust_accuracy_equals_the_standard_one_are_not_counted(tmp_path):
+    rows = [{"corpus": "tickets", "model": model, "attack": attack, "epsilon": 0.1, "seed": seed, "sa": 0.5, "ra": 0.5}
+            for model, attack, seed in product(TEN, ("fgm", "pgd"), SEEDS)]  # fmt: skip
+    write(tmp_path, "a_table_4_runs", rows)
+    found = measured(tmp_path, "robust_count", exhibit="a_table_4", corpus="second", trained_with=("FGM", "PGD"))
+    assert (found.values == 0).all()

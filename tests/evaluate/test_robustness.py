@@ -12,7 +12,7 @@ from paperkit.errors import InputError
 from paperkit.evaluate import robustness
 from paperkit.evaluate.robustness import Trial, Victim, perturbed
 from paperkit.papers import BASELINE, paper_b
-from paperkit.runs import RunSpec, Source
+from paperkit.runs import Run, RunSpec, Source
 from paperkit.store import Store
 from paperkit.terms import Attack
 from paperkit.text.batches import collate
@@ -175,3 +175,16 @@ def test_what_makes_no_sense_is_refused(made):
         Trial(FGM, restarts=3)
     with pytest.raises(ValueError, match="reads the same tokens"):
         perturbed(every[0], [Trial(FGM, source=every[2])], rows, store)
+
+
+def test_noise_and_restarts_are_drawn_by_the_seed_of_the_run(made):
+    store, (run, *_), rows = made
+    other = Run(replace(run.spec, seed=7), run.folder)
+    for trial in (Trial(NOISE), Trial(replace(PGD, steps=1, step_size=0.02), restarts=1)):
+        one, two = (perturbed(each, [trial], rows, store) for each in (run, other))
+        assert np.array_equal(one.loss[0], two.loss[0]), "unperturbed, of the same weights"
+        assert not np.allclose(one.loss[1], two.loss[1])
+
+
+def test_attacks_with_other_restarts_are_other_attacks():
+    assert len({str(Trial(PGD, restarts=number).identity) for number in (0, 1, 3)}) == 3

@@ -348,3 +348,10 @@ def test_power_at_the_ends():
     for wrong in ((nan, 1), (1, -1), (1, nan), (1, 1, 0), (1, 1, 0.05, 1)):
         with pytest.raises(ValueError):
             s.power_seeds(*wrong)
+
+
+def test_a_surer_interval_is_a_wider_one():
+    right = np.arange(60) % 3 > 0
+    for narrow, wide in ((s.bootstrap_interval(right, level=0.5), s.bootstrap_interval(right, level=0.99)),
+                         (s.wilson(4, 9, 0.5), s.wilson(4, 9, 0.99))):  # fmt: skip
+        assert wide.low < narrow.low < narrow.high < wide.high

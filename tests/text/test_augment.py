@@ -246,3 +246,34 @@ def test_what_fetches_and_reads_files_is_no_part_of_its_code():
     reached = code.closure("paperkit.text.augment")
     assert not {"paperkit.corpora.public", "paperkit.corpora.download", "paperkit.corpora.sheet"} & set(reached)
     assert {"paperkit.text.edits", "paperkit.text.pieces", "paperkit.text.lexicon"} <= set(reached)
+
+
+PLAIN_TEXT = "房间很干净，服务也热情。"
+
+
+def test_views_take_different_paraphrases_from_a_file(tmp_path):
+    file = tmp_path / "paraphrases.csv"
+    paraphrases = ("屋子整洁，招待也很周到。", "房间干净，服务态度热情。")
+    rows = "".join(f"{PLAIN_TEXT},{each}\n" for each in paraphrases)
+    file.write_text(f"text,paraphrase\n{rows}", encoding="utf-8")
+    how = Augmentation("back-translation", paraphrases=str(file))
+    assert len({augment([PLAIN_TEXT], ["c:0"], "zh", how, 0, view)[0] for view in range(20)}) == len(paraphrases)
+
+
+def test_a_text_goes_there_and_back_by_its_seed_and_view(monkeypatch):
+    seen = []
+
+    def translator(*models):
+        def translate(texts, seeds):
+            seen.append((models, *seeds))
+            return texts
+
+        return translate
+
+    monkeypatch.setattr(module, "Marian", lambda name, *_: name)
+    monkeypatch.setattr(module, "BackTranslation", translator)
+    how = Augmentation("back-translation", forward="there", backward="back")
+    for seed, view in ((0, 0), (0, 1), (1, 0)):
+        augment([PLAIN_TEXT], ["c:0"], "zh", how, seed, view)
+    assert {models for models, _ in seen} == {("there", "back")}
+    assert len(set(seen)) == 3

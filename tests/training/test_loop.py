@@ -485,7 +485,8 @@ def test_nothing_of_a_step_outlives_the_next_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Objective, "backward", watched)
     left = []
-    monkeypatch.setattr(Objective, "after_step", lambda self, model: left.extend(r() for r in sum(alive[:-1], [])))
+    monkeypatch.setattr(Objective, "after_step",
+                        lambda self, model: left.extend(each() for earlier in alive[:-1] for each in earlier))  # fmt: skip
     train(tmp_path / "run", replace(SCHEDULE, epochs=2))
     assert len(alive) == 12
     assert left

@@ -332,3 +332,59 @@ def test_the_state_is_what_the_method_needs():
     assert not objective_of(Method("m", adversarial=Attack(), consistency=Consistency()), model).state_dict()
     assert set(objective_of(MEMORIES["Temporal Ensembling"], model).state_dict()) == {"pool", "ensemble", "visits"}
     assert POOL.tolist() == sorted(POOL.tolist()) and BATCH == 4
+
+
+def test_entropy_and_ramp_are_in_the_gradient():
+    filling = replace(PLAIN, entropy=0.4, ramp="gaussian", ramp_length=0.5, weight=3.0)
+    model, step, objective = only("bilstm", filling, progress=0.2)
+    objective.backward(model, step)
+    found = without_sup(model, step, gradients(model))
+    forget(model)
+    ramp, view = math.exp(-5 * (1 - 0.2 / 0.5) ** 2), logits_of(model, step.augmented)
+    target = logits_of(model, step.unlabelled).softmax(1).detach()
+    (3 * ramp * losses.divergence(view, target).mean() + 0.4 * losses.entropy(view).mean()).backward()
+    assert same(found, gradients(model))
+
+
+def test_every_step_and_seed_draws_its_own_noise_and_mixtures(monkeypatch):
+    drawn = []
+
+    def noise(*arguments, real=perturb, **more):
+        drawn.append(real(*arguments, **more))
+        return drawn[-1]
+
+    def mixed(states, partner, share, real=losses.mix):
+        drawn.append(share)
+        return real(states, partner, share)
+
+    monkeypatch.setattr(module, "perturb", noise)
+    monkeypatch.setattr(losses, "mix", mixed)
+    for method in (Method("m", adversarial=Attack("noise")), Method("m", mixup="sentence")):
+        drawn.clear()
+        for seed, number in ((0, 3), (0, 4), (1, 3), (0, 3)):
+            model = network("bilstm")
+            objective_of(method, model, seed=seed).backward(model, make_step("bilstm", number))
+        first, next_step, next_seed, again = drawn
+        assert torch.equal(first, again)
+        assert not torch.equal(first, next_step) and not torch.equal(first, next_seed)
+
+
+@pytest.mark.parametrize("target", ["current", "live"])
+def test_virtual_perturbations_are_sought_against_predictions_without_dropout(target, monkeypatch):
+    model, step, objective = only("bilstm", replace(PLAIN, target=target, view="virtual"), dropout=0.4)
+    seen = []
+
+    def sought(*arguments, real=virtual, **more):
+        seen.append(arguments[4].detach())
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(module, "virtual", sought)
+    objective.backward(model, step)
+    assert close(seen[0], logits_of(network("bilstm").double(), step.unlabelled).softmax(1))
+
+
+def test_mixed_sentences_have_the_dropout_of_all_others():
+    model, step = network("bilstm").double().train(), make_step("bilstm")
+    model.output_dropout.p = 1.0
+    objective_of(Method("m", mixup="sentence"), model).backward(model, step)
+    assert (model.output.weight.grad == 0).all()

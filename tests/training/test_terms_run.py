@@ -21,6 +21,7 @@ from paperkit.text.augment import Augmentation, augmented
 from paperkit.text.edits import edit_similarity
 from paperkit.text.prepare import TextOptions
 from paperkit.text.tokens import TokenOptions, tokenise
+from paperkit.training import execute as execution
 from paperkit.training import loop
 from paperkit.training.execute import (
     execute,
@@ -69,7 +70,7 @@ def gathered(corpus, store, method, schedule=SCHEDULE, seed=0):
 def test_what_accompanies_the_labelled_texts(corpus, store, monkeypatch):
     monkeypatch.setattr("paperkit.corpora.pools.FEWEST", 1)
     method = replace(FEW, consistency=Consistency(), contrast=Contrast(eda_negatives=True))
-    data, sizes, prepared = gathered(corpus, store, method)
+    data, sizes, prepared = gathered(corpus, store, method, seed=3)
     divided = pools(corpus, 0, data.train_rows)
     assert data.unlabelled.tolist() == divided.uda.tolist() and data.similar.tolist() == divided.esimcse.tolist()
     assert not {*data.unlabelled} & {*data.similar} and not {*data.unlabelled, *data.similar} & {*data.train_rows}
@@ -82,7 +83,7 @@ def test_what_accompanies_the_labelled_texts(corpus, store, monkeypatch):
     ):
         for view, texts in enumerate(versions):
             assert len(texts) == len(corpus) and not texts.lengths[np.setdiff1d(np.arange(len(corpus)), rows)].any()
-            made = prepared.encode(augmented(corpus, rows, Augmentation(kind), 0, view, store))
+            made = prepared.encode(augmented(corpus, rows, Augmentation(kind), 3, view, store))
             for place, row in enumerate(rows):
                 assert texts[row].tolist() == made[place].tolist()
         assert not np.array_equal(versions[0].flat, versions[1].flat), "versions differ"
@@ -331,3 +332,18 @@ def test_a_run_trains_on_its_share_of_the_pool(corpus, store):
     assert all(
         not texts.lengths[np.setdiff1d(np.arange(len(corpus)), data.unlabelled)].any() for texts in data.augmented
     )
+
+
+def test_a_run_hands_its_seed_and_its_unlabelled_texts_to_the_loss(corpus, store, tmp_path, monkeypatch):
+    given = []
+
+    def objective(*arguments, real=execution.Objective, **settings):
+        given.append(settings)
+        return real(*arguments, **settings)
+
+    monkeypatch.setattr(execution, "Objective", objective)
+    method = REMEMBERING["Temporal Ensembling"]
+    execute(corpus, None, method, TEXT, replace(SCHEDULE, epochs=1), 7, store, tmp_path)
+    data, _, _ = gathered(corpus, store, method, seed=7)
+    assert given[0]["seed"] == 7
+    assert given[0]["pool"].tolist() == data.unlabelled.tolist()
