@@ -28,6 +28,10 @@ PAPER_A = {
 }
 
 
+EARLIER = ("x_uda_family", "x_longer", "x_ablations_a")
+"""Public ones of an earlier state of the code, as figures/README.md says."""
+
+
 def scores(data: str, exhibit: str, columns: list[str], where: dict) -> dict:
     rows = pd.read_csv(paths.ROOT / "figures" / data / f"{exhibit}_runs.csv")
     for column, value in where.items():
@@ -44,10 +48,12 @@ def test_the_focal_model_has_one_accuracy(data, exhibit):
     assert len(shared) >= 2 and np.allclose([first[run] for run in shared], [other[run] for run in shared], atol=1e-9)
 
 
+@pytest.mark.parametrize("data", ["public", "embedded"])
 @pytest.mark.parametrize("exhibit", list(PAPER_A)[1:])
-def test_baseline_has_one_accuracy(exhibit):
-    """On generated texts; figures/README.md says of which states of the code the public ones are."""
+def test_baseline_has_one_accuracy(data, exhibit):
+    if data == "public" and exhibit in EARLIER:
+        pytest.skip(f"{exhibit} is of an earlier state of the code")
     baseline = {"model": "Baseline"}
-    first, other = (scores("embedded", name, ["corpus"], PAPER_A[name] | baseline) for name in ("a_table_3", exhibit))
+    first, other = (scores(data, name, ["corpus"], PAPER_A[name] | baseline) for name in ("a_table_3", exhibit))
     shared = sorted(set(first) & set(other))
-    assert len(shared) >= 1 and np.allclose([first[run] for run in shared], [other[run] for run in shared], atol=1e-9)
+    assert shared and np.allclose([first[run] for run in shared], [other[run] for run in shared], atol=1e-9)
