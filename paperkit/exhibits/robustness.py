@@ -175,9 +175,8 @@ def table_4(study: Study) -> Content:
     rows = pd.DataFrame(rows)
     table = summarise(rows, TABLE_4, ["sa", "ra", *NORMS])
     shown = readable(table, TABLE_4, ["sa", "ra"]).assign(**{name: table[f"{name}_mean"] for name in NORMS})
-    above = (table.ra_mean - table.sa_mean).round(
-        9
-    ) > 0  # a mean of the same numbers in another order differs in its last digits
+    # a mean of the same numbers in another order differs in its last digits
+    above = (table.ra_mean - table.sa_mean).round(9) > 0
     shown["RA > SA"] = above.map({True: "yes", False: "no"})
     trained = table[table.model.str.endswith(tuple(CROSSED))]
     other = trained.attack.str.contains(",").map({False: "the same texts", True: "other texts"})

@@ -109,7 +109,9 @@ def fit(
             optimizer.step()
             objective.after_step(model)
             for name, value in terms.items():
-                logged.setdefault(name, value.new_zeros(count))[place] = value
+                if name not in logged:
+                    logged[name] = value.new_zeros(count)
+                logged[name][place] = value
             sizes.append(len(step.labelled))
         row = {"epoch": epoch + 1} | _log(progress, logged, sizes)
         progress.history.append(row | _dev_scores(model, objective.loss, data, schedule.dtype))
