@@ -243,7 +243,7 @@ def test_a_small_p_is_not_shown_as_zero(embedded, monkeypatch):
     tiny = pd.Series([0.0004, 0.5])
     monkeypatch.setattr(paper_b.statistics, "holm", lambda p: np.resize(tiny, len(p)))
     shown = paper_b.table_5(study).display
-    assert {"< .001", 0.5} <= set(shown.p_holm)
+    assert {"< .001", "0.500"} <= set(shown.p_holm)
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------
