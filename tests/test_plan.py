@@ -74,6 +74,14 @@ def test_a_run_with_few_labels_takes_the_steps_of_one_with_all(study):
     assert replace(schedule, min_steps=0) == all_[0].schedule
 
 
+def test_a_run_takes_longer_by_its_labels_and_by_the_passes_of_its_terms(study):
+    plain, *_, final = (study.ten_specs()[study.large[0], name][0] for name in ("Baseline", "UDA", "UDA+ESimCSE+PGD"))
+    assert _seconds(final, SPEED) == pytest.approx(_seconds(plain, SPEED) * final.method.cost / plain.method.cost)
+    half = replace(plain, method=replace(plain.method, labelled=0.5))
+    whole = replace(plain, method=replace(plain.method, labelled=1.0))
+    assert _seconds(half, SPEED) < _seconds(whole, SPEED)
+
+
 def test_steps_beyond_the_epochs_cost_time(study):
     specs = study.learning_specs()["Bi-LSTM-Att", 0.3]
     usual = [replace(spec, schedule=replace(spec.schedule, min_steps=0)) for spec in specs]

@@ -71,6 +71,7 @@ def test_nothing_is_seen_before_all_is_there(store):
 def test_a_build_that_raises_leaves_no_entry_and_the_next_goes_on_from_it(store):
     def fails(folder: Path) -> None:
         writes("half", "checkpoint")(folder)
+        (folder / ".result.txt.123.tmp").write_text("killed while it wrote")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

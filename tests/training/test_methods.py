@@ -30,6 +30,26 @@ def differences(one, other) -> set[str]:
     return {name for name, value in asdict(one).items() if name != "name" and value != asdict(other)[name]}
 
 
+def test_wrong_labels_are_drawn_so_a_reference_row_with_some_has_seeds():
+    assert (
+        replace(SVM, noise=0.2).seeded and replace(SVM, labelled=0.5).seeded and replace(SVM, mixed_branches=0.5).seeded
+    )
+
+
+def test_each_term_costs_the_passes_that_it_takes():
+    plain, *_, final = paper_a()
+    costs = {method.name: method.cost for method in paper_a()}
+    assert plain.cost == 1
+    assert costs["Baseline+FGM"] == 2, "another pass, at the perturbed embeddings"
+    assert costs["Baseline+PGD"] == pytest.approx(2 + 2 * 0.7), "two more gradients of the embeddings alone"
+    assert costs["UDA"] == pytest.approx(1 + UDA.ratio * 4 / 3), (
+        "one pass with gradient of each unlabelled text, one without"
+    )
+    assert final.cost == max(costs.values())
+    longer = replace(final, contrast=replace(ESIMCSE, eda_negatives=True))
+    assert longer.cost == pytest.approx(final.cost + ESIMCSE.ratio)
+
+
 def test_the_three_models_of_the_paper():
     plain, attention, focal = paper_b(2.5, 0.75)
     assert [each.name for each in (plain, attention, focal)] == ["Bi-LSTM", "Bi-LSTM-Att", "Bi-LSTM-Att-Focal"]
