@@ -13,7 +13,7 @@ from paperkit.exhibits import compare, style
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.paper_a import CORRECTION, METRICS, NOTEBOOK, per_run, per_seed, seed_of
-from paperkit.exhibits.paper_b import readable, summarise
+from paperkit.exhibits.paper_b import readable, summarise, summary_columns
 from paperkit.exhibits.style import drawable, label
 from paperkit.exhibits.tables import with_interval
 from paperkit.papers import EQUAL_BUDGET, FAMILIES, SVM_CUT, WHOLE
@@ -222,8 +222,7 @@ def wrong_labels(study: Study) -> Content:
     metrics = [*CORRECTION, "accuracy", "manual_accuracy"]
     keys = ["corpus", "model", "n_wrong"]
     if not wrong:
-        columns = [*keys, "n_seeds", *(f"{m}_{part}" for m in metrics for part in ("mean", "low", "high"))]
-        return nothing(" ".join(unknown), columns, runs=used)
+        return nothing(" ".join(unknown), summary_columns(keys, metrics), runs=used)
     rows = rows[rows.corpus.isin(list(wrong))].copy()
     rows.insert(3, "n_wrong", rows.corpus.map(wrong))
     table = summarise(rows, keys, metrics)

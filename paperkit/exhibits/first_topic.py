@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from paperkit.corpora.corpus import Corpus
 from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.paper_a import NOTEBOOK, per_run
-from paperkit.exhibits.paper_b import readable, summarise
+from paperkit.exhibits.paper_b import readable, summarise, summary_columns
 from paperkit.papers import SVM, SVM_CUT, WHOLE
 from paperkit.runs import Run
 from paperkit.study import Study
@@ -95,8 +95,9 @@ def table(study: Study) -> Content:
     left = [source.load().name for source in study.large if source not in several]
     unknown = [f"{name}: n/a, no test text has more than one label." for name in left]
     if not several:
-        columns = [*KEYS, "n_seeds", *(f"{m}_{part}" for m in METRICS for part in ("mean", "low", "high"))]
-        return nothing(" ".join(unknown), columns, corpora=[source.load() for source in study.large])
+        return nothing(
+            " ".join(unknown), summary_columns(KEYS, METRICS), corpora=[source.load() for source in study.large]
+        )
     chosen = {key: specs for key, specs in study.ten_specs().items() if key[0] in several and key[1] in MODELS}
     rows, used = per_run(study, chosen, ("corpus", "model"), score)
     found = summarise(rows, KEYS, METRICS)

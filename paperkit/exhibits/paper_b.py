@@ -98,6 +98,11 @@ def summarise(rows: pd.DataFrame, keys: list[str], metrics: Sequence[str] = METR
     return pd.DataFrame(table)
 
 
+def summary_columns(keys: Sequence[str], metrics: Sequence[str] = METRICS) -> list[str]:
+    """The columns of :func:`summarise`, for a table without rows."""
+    return [*keys, "n_seeds", *(f"{metric}_{part}" for metric in metrics for part in ("mean", "low", "high"))]
+
+
 def readable(table: pd.DataFrame, keys: list[str], metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     """``summarise``'s table with one column per metric: mean [low, high]."""
     shown = table[[*keys, "n_seeds"]].copy()
@@ -119,12 +124,9 @@ def protocol(study: Study, same: bool) -> list[tuple[str, str]]:
 def _results(study: Study, same: bool) -> Content:
     pairs = protocol(study, same)
     if not pairs:
-        columns = ["train_on", "test_on", "model", "n_seeds"]
-        columns += [f"{m}_{part}" for m in METRICS for part in ("mean", "low", "high")]
+        note = "n/a: these data come from one platform, so there is no other one to test on."
         runs = pd.DataFrame(columns=["data", "corpus", *KEYS, "seed", "n_test", *METRICS])
-        return nothing(
-            "n/a: these data come from one platform, so there is no other one to test on.", columns, per_seed=runs
-        )
+        return nothing(note, summary_columns(KEYS), per_seed=runs)
     rows, used = per_seed(study, pairs)
     table = summarise(rows, KEYS)
     note = f"{style.averaged(table.n_seeds.max())} {_tested(study, rows)}"
