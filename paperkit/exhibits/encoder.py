@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib import pyplot as plt
 
+from paperkit.evaluate import frozen
 from paperkit.exhibits import compare, style
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit
@@ -35,22 +36,24 @@ def _score(run: Run) -> dict[str, float]:
          "预训练的价值：不同标注比例下的编码器与线性 SVM")  # fmt: skip
 def table(study: Study) -> Content:
     rows, used = per_seed(study)
-    found = summarise(rows, KEYS, METRICS)
+    rows["frozen"] = frozen.accuracies(used, study.store, study.workers)
+    metrics, compared = [*METRICS, "frozen"], ["accuracy", "frozen"]
+    found = summarise(rows, KEYS, metrics)
     sizes = rows.groupby(KEYS, sort=False)
     found.insert(3, "n_train", sizes.n_train.max().to_numpy())
     twins = {(corpus, model, share): (corpus, RANDOM, share)
              for corpus, model, share in found[KEYS].itertuples(index=False) if model != RANDOM}  # fmt: skip
-    found = compare.add_differences(found, rows, KEYS, twins, ["accuracy"], "gain")
+    found = compare.add_differences(found, rows, KEYS, twins, compared, "gain")
     found["seconds_mean"] = sizes.seconds.mean().to_numpy()
-    shown = compare.readable_differences(found, KEYS, METRICS, ["accuracy"], {"gain": "Δ {} to random"})
+    shown = compare.readable_differences(found, KEYS, metrics, compared, {"gain": "Δ {} to random"})
     shown["labels"] = [f"{share:.0%}" for share in found.labels]
     shown.insert(3, "n_train", found.n_train)
     shown["seconds"] = [f"{seconds:.0f}" for seconds in found.seconds_mean]
     note = (f"{style.averaged(found.n_seeds.max())} Tested on each corpus' test texts. {RANDOM} has the shape of mini and starts "
-            "from random weights; Δ is paired over seeds. Which labels are used differs from seed to seed, at least one of each "
-            "class. Seconds of one run, "
-            f"evaluation included. TF-IDF + SVM reads whole texts, {SVM_CUT} the "
-            f"{study.profile.tokens.max_length} tokens that the encoders read.")  # fmt: skip
+            "from random weights; Δ is paired over seeds. frozen: accuracy of a logistic regression on the same labelled texts, "
+            "the encoder as it began; what it knows before fine-tuning. Which labels are used differs from seed to seed, at "
+            "least one of each class. Seconds of one run, evaluation included. TF-IDF + SVM reads whole texts, "
+            f"{SVM_CUT} the {study.profile.tokens.max_length} tokens that the encoders read.")  # fmt: skip
     return Content(found, used, shown, rows, note=note)
 
 
