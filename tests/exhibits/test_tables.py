@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from paperkit.contract import to_csv
+from paperkit.contract import read_csv, to_csv
 from paperkit.exhibits.tables import escape_markdown, text, to_html, to_latex, to_markdown, with_interval
 
 NASTY = (
@@ -115,6 +115,14 @@ def test_csv_reads_back(rows):
     for row, back in zip(rows, got[1:], strict=True):
         for cell, read in zip(row, back, strict=True):
             assert read.removeprefix("'") == cell.replace("\r\n", "\n").replace("\r", "\n").removeprefix("'")
+
+
+@given(st.lists(st.text(alphabet="'=+-@1a\"\n,"), min_size=1, max_size=4))
+@example(["=x", "'=x", "''=x", "-1", "'-1", "it's"])
+def test_a_name_is_read_as_it_was_written(tmp_path_factory, names):
+    path = tmp_path_factory.mktemp("contract") / "table.csv"
+    path.write_text(to_csv(pd.DataFrame({"corpus": names, "n": 1})), encoding="utf-8")
+    assert ["" if pd.isna(name) else name for name in read_csv(path).corpus] == names
 
 
 @pytest.mark.parametrize("label", ["-1", "+1", "-0.5", "-1e-05"])
