@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from paperkit import runs
+from paperkit import attacks, runs
 from paperkit.errors import InputError
 from paperkit.evaluate import robustness
 from paperkit.evaluate.robustness import Trial, Victim, perturbed
@@ -128,6 +128,29 @@ def test_restarts_never_lower_the_loss(made):
         assert (found.loss[more] >= found.loss[fewer] - 1e-5).all()
     assert (found.loss[3] > found.loss[1] + 1e-4).any(), "and some find more"
     assert (found.norms[3] <= 0.4 * found.embedding_norms * 1.0001).all()
+
+
+def test_a_restart_starts_at_a_random_point_of_the_ball(made, monkeypatch):
+    store, (run, *_), rows = made
+    network, prepared = run.model(store)
+    batch = collate(prepared.texts, rows[:8])
+    victim = Victim(network, batch, torch.tensor(run.spec.source.load().table.label.to_numpy()[rows[:8]]))
+    starts = []
+
+    def noted(*arguments, start=None, **options):
+        starts.append(start)
+        return original(*arguments, start=start, **options)
+
+    original = attacks.perturb
+    monkeypatch.setattr(attacks, "perturb", noted)
+    victim.worst(Trial(PGD, restarts=3))
+    assert starts[0] is None and len(starts) == 4, "the first from the middle"
+    radius = 0.4 * (victim.embedded * batch.inside[..., None]).flatten(1).norm(dim=1)
+    shares = torch.stack([start.flatten(1).norm(dim=1) / radius for start in starts[1:]])
+    assert (shares <= 1.0001).all() and shares.std() > 0.1, "anywhere between middle and border"
+    for one, other in ((1, 2), (1, 3), (2, 3)):
+        cosine = F.cosine_similarity(starts[one].flatten(1), starts[other].flatten(1))
+        assert (cosine.abs() < 0.9).all(), "in another direction"
 
 
 def test_a_transferred_attack_follows_the_gradient_of_its_source(made):

@@ -1,12 +1,15 @@
 """Back-translation: which paraphrases are taken, sentence by sentence, by models or out of a file."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paperkit import code
 from paperkit.errors import InputError
+from paperkit.text.augment import Augmentation, rests_on
 from paperkit.text.translate import BackTranslation, Marian, checked, read_paraphrases
 
 LETTERS = st.text(st.sampled_from("ab好"), max_size=24)
@@ -119,6 +122,16 @@ def test_models_are_known_by_their_content(folder, tmp_path):
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(identity)
     (tmp_path / "config.json").write_text("{}")
     assert set(Marian(str(tmp_path)).identity) == {"config.json"} != identity
+
+
+def test_how_models_translate_is_in_the_identity_of_an_augmentation(folder, monkeypatch):
+    usual = Augmentation("back-translation", forward=str(folder), backward=str(folder))
+    others = [replace(usual, beams=3), replace(usual, temperature=0.5)]
+    assert len({str(rests_on(each, "en")) for each in (usual, *others)}) == 3
+    before = rests_on(usual, "en")
+    assert set(before["numerics"]) == {"torch", "transformers", "tokenizers"}, "libraries that the texts pass through"
+    monkeypatch.setattr(code, "versions", lambda *names: dict.fromkeys(names, "another"))
+    assert rests_on(usual, "en") != before
 
 
 def test_a_model_that_is_not_here_is_one_sentence(tmp_path, monkeypatch):
