@@ -244,6 +244,9 @@ def generate(size: int = 24190, seed: int = 0, folder: Path | None = None) -> Co
     if size < 1:
         raise InputError(f"size is {size}; accepted is a whole number ≥ 1")
     lexicon = Lexicon(folder or paths.DATA / "reviews")
-    table = pd.DataFrame([write(seed, index, lexicon) for index in range(size)])
+    try:
+        table = pd.DataFrame([write(seed, index, lexicon) for index in range(size)])
+    except RecursionError:
+        raise InputError(f"{folder or paths.DATA / 'reviews'}: slots fill each other in a circle") from None
     table["status"] = [status_of(text, "zh") for text in table.text]
     return assemble("reviews", table, LABEL_NAMES, "zh")

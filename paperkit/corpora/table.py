@@ -310,6 +310,9 @@ def _check_usable(path: Path, corpus: Corpus, column: str) -> None:
         refuse(path, f"the training rows hold fewer than two classes{why}: expected two or more", column=column)
     for platform in (None, *corpus.platforms):
         training = corpus.rows("train", platform)
+        if not len(training):
+            refuse(path, f"no row of platform '{one_line(platform)}' can be trained on, since all are default praise or have a "
+                   "text with several labels: expected others, or another column as platform")  # fmt: skip
         readable = training.label[training.text.map(lambda text: bool(WORDS[corpus.language].search(text)))]
         if len(set(readable)) < 2 <= len(set(training.label)):
             letters = {"zh": "Chinese characters", "en": "Latin letters"}[corpus.language]

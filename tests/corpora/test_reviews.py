@@ -353,6 +353,12 @@ def test_a_missing_file_is_named(folder):
         generate(10, folder=folder)
 
 
+def test_slots_that_fill_each_other_are_refused(folder):
+    edit(folder, "style.yaml", lambda tree: tree["slots"].update(stem=["<kind>"], kind=["<stem>"]))
+    with pytest.raises(InputError, match="slots fill each other in a circle"):
+        generate(30, folder=folder)
+
+
 def test_weights_that_are_all_zero_are_refused(folder):
     edit(folder, "style.yaml", lambda tree: tree["clauses"].update(dict.fromkeys(tree["clauses"], 0)))
     with pytest.raises(InputError, match=r"adjective, .*all 0"):

@@ -405,6 +405,15 @@ def test_a_platform_in_another_script_is_refused(tmp_path):
         load(tmp_path, table(rows, "text,label,platform"))
 
 
+def test_a_platform_of_default_praise_alone_is_refused(tmp_path):
+    rows = [(f"房间很干净服务不错{n}", "好", "p") for n in range(30)] + [
+        (f"房间很脏服务太差{n}", "差", "p") for n in range(30)
+    ]
+    rows += [(f"该用户默认好评 {n}", "好" if n % 3 else "差", "q") for n in range(24)]
+    with pytest.raises(InputError, match="no row of platform 'q' can be trained on, since all are default praise"):
+        load(tmp_path, table(rows, "text,label,platform"))
+
+
 @pytest.mark.parametrize("alphabet", ["абвгдежз", "0123456789"])
 def test_texts_of_which_no_words_are_made_are_refused(tmp_path, alphabet):
     rows = [("".join(alphabet[int(digit) % len(alphabet)] for digit in f"{7919 * n:06d}"), label)
