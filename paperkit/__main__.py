@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{column}", help=f"the table's {column} column")
     parser.add_argument("--profile", default="cpu", help="smoke, cpu or gpu")
     parser.add_argument("--seeds", help="runs per model")
-    parser.add_argument("--workers", help="runs trained at a time; one per core by default")
+    parser.add_argument("--workers", help="runs trained at a time; by default one per core, on a GPU one")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings other than the profile's")
     return parser
 
@@ -132,7 +132,7 @@ def _execute(options, wanted: dict[str, Path]) -> bool:
               "libraries": code.versions(*LIBRARIES), "font": cjk_font(),
               "profile": json.dumps(asdict(study.profile), sort_keys=True), "folder": str(study.folder),
               "runs": sorted(store.key(spec.identity) for spec in study.plan())}  # fmt: skip
-    workers = study.workers or runs.cores()
+    workers = study.at_once
     at_once = min(workers, AT_ONCE)
     # of what a notebook computes itself; two at least, so that the last one does not leave a core idle
     given["workers"] = max(min(2, workers), workers // at_once)

@@ -81,7 +81,7 @@ def perturb(
         PGD   Δ_0 = 0;  Δ_{t+1} = Π_{‖Δ‖ ≤ ε}( Δ_t + α g_t/‖g_t‖ ),  K steps
 
     Args:
-        model: whose buffers and random state must be afterwards what they were, also when it raises.
+        model: whose buffers are afterwards what they were, as is random state outside of ``generator``, also when it raises.
         losses: embeddings to the loss of each example, through ``model``. Gradients are taken with respect to the
             embeddings alone; none reaches a parameter.
         inside: which positions may be perturbed, bool ``(N, T)``: neither padding nor special tokens.
@@ -89,7 +89,7 @@ def perturb(
             example. FGM then costs nothing more, PGD K − 1 passes.
         ids: token numbers ``(N, T)``, for ``scope="matrix"``.
         start: Δ_0 of PGD inside the ball, for restarts.
-        generator: of the random direction of ``"noise"``.
+        generator: of the random direction of ``"noise"``; the global one when None.
 
     Returns:
         Zero for an example whose gradient is zero or not finite.

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from paperkit.models import backbones
-from paperkit.runs import KIND, RunSpec, cores
+from paperkit.runs import KIND, RunSpec
 from paperkit.store import canonical
 from paperkit.study import Study
 from paperkit.text.tokens import TokenOptions
@@ -35,8 +35,7 @@ def describe(study: Study) -> str:
             work.setdefault(spec.method.classifier, []).append(_seconds(spec, dict.fromkeys(SPEED, 1.0)))
     least = {kind: statistics.median(each) / 10 for kind, each in work.items()}
     speed, size, measured = _experience(study, least, _encoders(specs))
-    workers = study.workers or cores()
-    seconds = sum(_seconds(spec, speed) for spec in missing) / workers
+    seconds = sum(_seconds(spec, speed) for spec in missing) / study.at_once
     lines = [study.summary(), f"runs     {len(specs)}, of which {len(missing)} are missing"]
     for (place, method), count in Counter((_place(spec), spec.method.name) for spec in missing).items():
         lines.append(f"           {count:3d} × {method} on {place}")
@@ -45,7 +44,7 @@ def describe(study: Study) -> str:
         if measured
         else "by a guess: no run of this size was finished here yet"
     )
-    lines.append(f"time     about {seconds / 60:.1f} minutes with {workers} at a time ({basis})")
+    lines.append(f"time     about {seconds / 60:.1f} minutes with {study.at_once} at a time ({basis})")
     lines.append(f"disk     about {len(missing) * size / 1e6:.0f} MB more in {study.store.root}")
     return "\n".join(lines)
 
@@ -61,17 +60,17 @@ def _seconds(spec: RunSpec, speed: dict[str, float]) -> float:
     """
     corpus = spec.source.load()
     texts = corpus.rows("train", spec.train_on).text.str.len()
+    rows = max(corpus.n_classes, round(len(texts) * spec.method.labelled))  # one of each class is kept
     if not spec.method.network:
-        return SVM_SECONDS * 4 * len(texts) * spec.method.labelled * corpus.n_classes + 5
+        return SVM_SECONDS * 4 * rows * corpus.n_classes + 5
     if isinstance(spec.text, TokenOptions):
         per_token = 1.4 if corpus.language == "zh" else 3.9
         units = (texts / per_token).clip(upper=spec.text.max_length).sum()
     else:
         units = texts.clip(upper=2 * spec.text.max_length).sum() / 2.5 * _width(asdict(spec.text))
-    rows = max(corpus.n_classes, round(len(texts) * spec.method.labelled))  # one of each class is kept
     passes = total_steps(rows, spec.schedule) / -(-rows // spec.schedule.batch_size)
     units *= _size(spec.text.backbone) if isinstance(spec.text, TokenOptions) else 1
-    return float(units) * spec.method.labelled * passes * spec.method.cost / speed[spec.method.classifier]
+    return float(units) * rows / max(1, len(texts)) * passes * spec.method.cost / speed[spec.method.classifier]
 
 
 def _width(text: Mapping[str, Any]) -> float:

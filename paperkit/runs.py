@@ -25,7 +25,7 @@ from paperkit.text.augment import rests_on
 from paperkit.text.prepare import TextOptions, words_identity
 from paperkit.text.tokens import TokenOptions, check_length
 from paperkit.training.methods import Method, Schedule
-from paperkit.training.numerics import numerics, resolve_dtype
+from paperkit.training.numerics import numerics, resolve_device, resolve_dtype
 
 KIND = "runs"
 
@@ -92,7 +92,8 @@ class RunSpec:
         }
 
     def _schedule_identity(self) -> dict:
-        return asdict(self.schedule) | {"dtype": resolve_dtype(self.schedule.dtype, self.schedule.device)}
+        device = resolve_device(self.schedule.device)
+        return asdict(self.schedule) | {"device": device, "dtype": resolve_dtype(self.schedule.dtype, device)}
 
     def _text_identity(self) -> dict | None:
         """The options, what they stand for, and the libraries that texts of this kind pass through."""

@@ -70,8 +70,8 @@ class Store:
     def get(self, kind: str, identity: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
         """The entry's folder; ``build(working_folder)`` makes the content when it is missing.
 
-        ``build`` may find files of an interrupted attempt in the working folder and may go on from them; it must write
-        each file atomically (see :func:`write_atomically`) and remove what does not belong to the entry.
+        ``build`` may find files of an interrupted attempt in the working folder; what it goes on from it must have written
+        atomically (see :func:`write_atomically`), and what does not belong to the entry it must remove.
         """
         folder = self.folder(kind, identity)
         if _complete(folder):

@@ -35,6 +35,7 @@ from paperkit.store import Store
 from paperkit.text.prepare import Prepared, prepare
 from paperkit.text.tokens import TokenOptions
 from paperkit.training.methods import Method
+from paperkit.training.numerics import resolve_device
 
 Key = TypeVar("Key")
 
@@ -60,7 +61,7 @@ class Study:
     overrides: dict[str, Any] = field(default_factory=dict, hash=False)
     """Settings that differ from the profile: ``{"gamma": 3.0, "epochs": 5}``."""
     workers: int | None = None
-    """Runs trained at a time; one per core when None. Changes the time, not the results."""
+    """Runs trained at a time; see :attr:`at_once` when None. Changes the time, not the results."""
 
     @property
     def kind(self) -> str:
@@ -75,6 +76,13 @@ class Study:
     @cached_property
     def profile(self) -> Profile:
         return profiles.load(self.profile_name, self.kind, self.overrides)
+
+    @cached_property
+    def at_once(self) -> int:
+        """Runs trained at a time: one per core unless ``workers`` says; on a GPU one, which fills its memory."""
+        devices = {self.profile.schedule.device, self.profile.finetune.device} - {"cpu"}
+        on_gpu = any(resolve_device(device) == "cuda" for device in devices)
+        return self.workers or (1 if on_gpu else runs.cores())
 
     @cached_property
     def store(self) -> Store:
@@ -381,7 +389,7 @@ class Study:
 
     def get(self, specs: Iterable[RunSpec]) -> list[Run]:
         """The runs, trained where missing."""
-        return runs.get(list(specs), self.store, self.workers)
+        return runs.get(list(specs), self.store, self.at_once)
 
     def get_each(self, groups: Mapping[Key, Sequence[RunSpec]]) -> dict[Key, list[Run]]:
         """The runs of each group; what is missing in any of them is trained together."""

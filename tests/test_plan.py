@@ -34,6 +34,15 @@ def finish(study, specs, seconds=2.0, words=1000, epochs=2, size=500):
         study.store.get(runs.KIND, spec.identity, build)
 
 
+def test_one_run_at_a_time_on_a_gpu_unless_asked_and_one_per_core_elsewhere(monkeypatch):
+    monkeypatch.setattr(runs, "cores", lambda: 16)
+    for there, expected in ((True, 1), (False, 16)):
+        monkeypatch.setattr("torch.cuda.is_available", lambda there=there: there)
+        assert Study("embedded", "gpu").at_once == expected
+        assert Study("embedded", "cpu").at_once == 16
+        assert Study("embedded", "gpu", workers=3).at_once == 3
+
+
 def line(text: str, name: str) -> str:
     (found,) = (line for line in text.splitlines() if line.startswith(name))
     return found

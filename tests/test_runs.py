@@ -168,6 +168,12 @@ def test_every_part_of_a_run_is_in_its_identity(spec, field):
     assert replace(spec, **{field: CHANGES[field]}).identity != spec.identity
 
 
+def test_a_run_is_known_by_the_device_that_it_is_trained_on_not_by_how_that_was_asked_for(spec, monkeypatch):
+    asked = [replace(spec, schedule=replace(spec.schedule, device=device)) for device in ("cpu", "auto")]
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert asked[0].identity == asked[1].identity
+
+
 def test_names_are_not_in_its_identity(spec, tmp_path):
     assert replace(spec, method=replace(FOCAL, name="Another name")).identity == spec.identity
     elsewhere = shutil.copy(spec.source.name, tmp_path)

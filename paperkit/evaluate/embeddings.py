@@ -17,7 +17,7 @@ from paperkit.seeds import derive
 from paperkit.store import Store, key, write_atomically
 from paperkit.text.tokens import SHORTEST
 from paperkit.text.vocabulary import Encoded
-from paperkit.training.numerics import threads
+from paperkit.training.numerics import resolve_device, threads
 
 KIND = "embeddings"
 STATES = ("trained", "untrained", "whitened")
@@ -79,7 +79,8 @@ def probed(run: Run, state: str, store: Store, train: int = TRAIN, other: int = 
     }
     labels = {split: corpus.table.label.to_numpy()[each] for split, each in rows.items()}
     x = {split: probes.represent(model, prepared.texts, each) for split, each in rows.items()}
-    repeated = prepared.encode(augmented(corpus, rows["train"], Augmentation("repetition"), 0, 0, store))
+    # drawn anew: on the pairs that a run was trained with, alignment would be training loss
+    repeated = prepared.encode(augmented(corpus, rows["train"], Augmentation("repetition"), SAMPLE_SEED, 0, store))
     positives = probes.represent(model, repeated, np.arange(len(rows["train"])))
     if state == "whitened":
         # of as many rows as there are dimensions the covariance is mostly noise
@@ -125,7 +126,8 @@ def network(run: Run, state: str, store: Store):
     spec = run.spec
     corpus = spec.source.load()
     prepared = numbered(corpus, spec.train_on, spec.text, store)
-    return build_model(prepared, corpus.n_classes, spec.method, spec.schedule, spec.seed, spec.text).eval(), prepared
+    model = build_model(prepared, corpus.n_classes, spec.method, spec.schedule, spec.seed, spec.text)
+    return model.to(resolve_device(spec.schedule.device)).eval(), prepared
 
 
 def sample(corpus: Corpus, split: str, most: int) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The training loop.
 
 One epoch is the checkpoint interval: after each, everything needed to go on is written in one file, atomically. All
-randomness of an epoch derives from (seed, purpose, epoch), so a resumed run equals an uninterrupted one to the bit.
+randomness of an epoch derives from (seed, purpose, epoch), so on a CPU a resumed run equals an uninterrupted one to the
+bit. (On a GPU some sums are taken in any order.)
 """
 
 from collections.abc import Callable, Iterator
@@ -79,7 +80,7 @@ def fit(
 
     Returns:
         Progress with one row of history per epoch: ``epoch``; ``train_loss`` (the loss as trained, dropout on), ``train_ce``
-        (cross-entropy of the labelled texts, same logits) and every other term of
+        (cross-entropy of the labelled texts, same logits; where labels train at all) and every other term of
         :meth:`~paperkit.training.objective.Objective.backward` as ``train_…``; ``dev_loss`` and ``dev_ce``,
         ``dev_accuracy``, ``dev_f1_macro`` (nan without dev rows); ``gradient_norm`` (mean before clipping).
     """

@@ -62,7 +62,9 @@ def test_alignment_and_nearest_neighbours_by_hand(embedded):
 
     found = embeddings.probed(run, "trained", study.store, 60, 60)
     train, test = unit(states(prepared.texts, rows["train"])), unit(states(prepared.texts, rows["test"]))
-    repeated = prepared.encode(augmented(corpus, rows["train"], Augmentation("repetition"), 0, 0, study.store))
+    repeated = prepared.encode(
+        augmented(corpus, rows["train"], Augmentation("repetition"), embeddings.SAMPLE_SEED, 0, study.store)
+    )
     positives = unit(states(repeated, range(60)))
     assert found["alignment"] == pytest.approx(((train - positives) ** 2).sum(axis=1).mean(), rel=1e-3)
     assert found["anisotropy"] == pytest.approx((train @ train.T)[np.triu_indices(60, 1)].mean(), rel=1e-3)
