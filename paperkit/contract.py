@@ -10,7 +10,7 @@ import pandas as pd
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\n")
 _NUMBER = re.compile(r"[+-][0-9]+(\.[0-9]+)?(e-?[0-9]+)?")  # a label such as -1
-_NAMES = ("corpus", "train_on", "test_on", "model")
+_NAMES = ("corpus", "train_on", "test_on", "model", "platform", "label", "suggested", "id")
 
 
 def to_csv(table: pd.DataFrame) -> str:
@@ -39,7 +39,7 @@ def _formula(cell: str) -> bool:
 
 def read_csv(path: Path) -> pd.DataFrame:
     """A table that :func:`to_csv` wrote, its texts as they were. What is unknown is empty there: "NA" may be the name of a
-    table or of a platform, and "1" too."""
+    table or of a platform, and so may "007"."""
     names = dict.fromkeys(_NAMES, str)
     table = pd.read_csv(path, encoding="utf-8", keep_default_na=False, na_values=[""], dtype=names)
     for column in table.select_dtypes(exclude=["number", "bool"]):

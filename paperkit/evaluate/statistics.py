@@ -20,6 +20,7 @@ FEWEST = 3
 """Seeds from which on a table tests a difference."""
 UNTESTED = (f"With fewer than {FEWEST} seeds nothing is tested: two that differ by the same number of texts would have an interval "
             "of no width.")  # fmt: skip
+AGREEING = "Where all seeds differ by the same number of texts, p is n/a: without a spread a t test is no test."
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Test:
     high: float
     n: int
     """Number of pairs; for unpaired samples the size of the smaller one."""
+
+    @property
+    def spread(self) -> bool:
+        """Whether the seeds differ at all: without a spread a t test is no test, and its p says nothing."""
+        return self.low != self.high
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:

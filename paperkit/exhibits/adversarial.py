@@ -1,5 +1,6 @@
 """Adversarial training seen from inside: the algorithm on one text, output vectors, losses over steps (05_adversarial)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import FigureBase
+from matplotlib.lines import Line2D
 
 from paperkit import attacks
 from paperkit.corpora.pools import pools
@@ -18,8 +21,8 @@ from paperkit.exhibits import style
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.paper_a import NOTEBOOK
-from paperkit.exhibits.paper_b import summarise
 from paperkit.exhibits.style import drawable, label
+from paperkit.exhibits.summary import summarise
 from paperkit.papers import budget_of
 from paperkit.runs import Run, Source
 from paperkit.study import Study
@@ -36,8 +39,6 @@ NAMED = ("Baseline", "Baseline+PGD", "UDA", "UDA+ESimCSE", "UDA+ESimCSE+PGD")
 """Whose losses are drawn large: claim A8 is about the first three and the last."""
 FREQUENT = 6
 MARKERS = "os^Dv<"
-MARKED = "blue circles, orange squares, green triangles, pink diamonds, light blue triangles down, red triangles left"
-"""How the maps of Fig. 3 mark the most frequent classes, from the first."""
 
 
 # --- Table 1 ---------------------------------------------------------------------------------------------------------
@@ -192,9 +193,9 @@ def fig_3(study: Study) -> Content:
         return nothing("n/a: too few test texts for a map.", runs=used, per_seed=per_seed, numbers=table)
     firsts = {key: runs[0] for key, runs in every.items()}
     logits = {key: outputs(run, samples[key[0]]) for key, run in firsts.items()}
-    wide = dict(zip(logits, projection.tsne([*logits.values()], COMPONENTS, study.store, study.workers), strict=True))
+    wide = dict(zip(logits, projection.tsne([*logits.values()], COMPONENTS, study.store, study.at_once), strict=True))
     flat = {key: outputs(run, mapped[key[0]]) for key, run in firsts.items() if key[1] in MAPPED}
-    maps = dict(zip(flat, projection.tsne([*flat.values()], 2, study.store, study.workers), strict=True))
+    maps = dict(zip(flat, projection.tsne([*flat.values()], 2, study.store, study.at_once), strict=True))
     figure = plt.figure(figsize=(style.PAGE, 2.1 * len(sources) + 2.2))
     strips, below = figure.subfigures(2, 1, height_ratios=[2.1 * len(sources), 2.2])
     for line, source in zip(
@@ -207,18 +208,15 @@ def fig_3(study: Study) -> Content:
         below.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True
     ):
         _map(axis, source, model, places, mapped[source])
+    _class_legend(below, mapped)
     counts = "; ".join(
         f"{source.load().name}: {len(rows)} and {len(mapped[source])}" for source, rows in samples.items()
-    )
-    classes = "; ".join(
-        f"{source.load().name}: {', '.join(_frequent_names(source, rows))}" for source, rows in mapped.items()
     )
     note = (f"Left: exact t-SNE of the test logits into {COMPONENTS} components, as the paper prints it; its axes mean nothing "
             "and are not comparable between models. Middle: the raw logits of the same text, classes from left to right. Right: "
             "mean over all test texts of the standard deviation of a text's logits, on which claim A7 is judged. "
             f"{style.drawn(table)} Below: 2-D t-SNE of the logits, the {FREQUENT} most frequent "
-            f"classes coloured, in this order: {MARKED} ({classes}). Test texts that t-SNE places above and below: "
-            f"{counts}; seed 0.")  # fmt: skip
+            f"classes coloured. Test texts that t-SNE places above and below: {counts}; seed 0.")  # fmt: skip
     return Content(
         figure, [run for runs in every.values() for run in runs], per_seed=per_seed, numbers=table, note=note
     )
@@ -261,8 +259,20 @@ def _frequent(source: Source, rows: np.ndarray) -> list[int]:
     return [int(k) for k in np.argsort(-sizes, kind="stable")[:FREQUENT] if sizes[k]]
 
 
-def _frequent_names(source: Source, rows: np.ndarray) -> list[str]:
-    return [shortened(source.load().label_names[k]) for k in _frequent(source, rows)]
+def _class_legend(figure: FigureBase, mapped: Mapping[Source, np.ndarray]) -> None:
+    """What the maps' colours are: a line per corpus. (A legend is filled column by column.)"""
+    empty = Line2D([], [], ls="none")
+    lines = []
+    for source, rows in mapped.items():
+        corpus, frequent = source.load(), _frequent(source, rows)
+        line = [(empty, drawable(shortened(corpus.name), "corpus"))]
+        for number, k in enumerate(frequent):
+            look = Line2D([], [], ls="none", color=f"C{number}", marker=MARKERS[number], ms=3)
+            line.append((look, drawable(shortened(corpus.label_names[k]), f"class {k}")))
+        lines.append(line + [(empty, "")] * (FREQUENT - len(frequent)))
+    entries = [each for column in zip(*lines, strict=True) for each in column]
+    figure.legend(*zip(*entries, strict=True), loc="outside lower center", ncols=1 + FREQUENT, fontsize=6, handletextpad=0.1,
+                  columnspacing=0.8)  # fmt: skip
 
 
 def _map(axis: Axes, source: Source, model: str, places: np.ndarray, rows: np.ndarray) -> None:
@@ -298,8 +308,8 @@ def steadiness(values: np.ndarray) -> dict[str, float]:
 
 def curves(study: Study, source: Source) -> Content:
     """Training loss of the ten models on one of paper A's corpora."""
-    every = {model: study.get(specs) for (where, model), specs in study.ten_specs().items()
-             if where == source and specs[0].method.network}  # fmt: skip
+    every = study.get_each({model: specs for (where, model), specs in study.ten_specs().items()
+                            if where == source and specs[0].method.network})  # fmt: skip
     steps = min(len(run.steps) for runs in every.values() for run in runs)
     window = max(1, steps // 20)
     corpus, numbers = source.load().name, []

@@ -13,9 +13,8 @@ from paperkit.exhibits import compare, style
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.paper_a import CORRECTION, METRICS, NOTEBOOK, per_run, per_seed, seed_of
-from paperkit.exhibits.paper_b import readable, summarise, summary_columns
 from paperkit.exhibits.style import drawable, label
-from paperkit.exhibits.tables import with_interval
+from paperkit.exhibits.summary import cells, readable, summarise, summary_columns
 from paperkit.papers import EQUAL_BUDGET, FAMILIES, SVM_CUT, WHOLE
 from paperkit.runs import Run, Source
 from paperkit.study import Study
@@ -48,8 +47,9 @@ def differences(study: Study) -> Content:
             line = {"corpus": corpus, "model_a": a, "model_b": b, "n_seeds": len(by_model[a])}
             for metric in COMPARED:
                 test = statistics.paired_t(by_model[a][metric], by_model[b][metric])
+                known = test.n >= statistics.FEWEST and test.spread
                 line |= {f"{metric}_difference": test.difference, f"{metric}_low": test.low, f"{metric}_high": test.high,
-                         f"{metric}_p": test.p if test.n >= statistics.FEWEST else np.nan, f"{metric}_p_holm": np.nan}  # fmt: skip
+                         f"{metric}_p": test.p if known else np.nan, f"{metric}_p_holm": np.nan}  # fmt: skip
             lines.append(line)
     table = pd.DataFrame(lines)
     p = [f"{metric}_p" for metric in COMPARED]
@@ -58,13 +58,15 @@ def differences(study: Study) -> Content:
     for metric, title in COMPARED.items():
         if table[f"{metric}_difference"].isna().all():
             continue
-        parts = zip(table[f"{metric}_difference"], *style.bounds(table, metric), strict=True)
-        shown[title] = [with_interval(*part) for part in parts]
+        shown[title] = cells(table, f"{metric}_difference", metric)
         shown[f"p, Holm ({title[2:]})"] = table[f"{metric}_p_holm"].map(p_value)
-    tests = int(table[p].notna().sum().sum())
+    tests, asked = (
+        int(table[[f"{metric}_{part}" for metric in COMPARED]].notna().sum().sum()) for part in ("p", "difference")
+    )
     note = "model_a − model_b, paired over seeds. "
     if tests:
         note += f"95 % t intervals; Holm's correction is over all {tests} tests of this table."
+        note += f" {statistics.AGREEING}" * (tests < asked)
     else:
         note += statistics.UNTESTED
     return Content(table, used, shown, rows, note=note)

@@ -12,8 +12,9 @@ from paperkit.corpora.corpus import UNLABELLED
 from paperkit.evaluate import statistics
 from paperkit.exhibits import compare, sentence, style
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_b import METRICS, NOTEBOOK, per_run, protocol, summarise
+from paperkit.exhibits.paper_b import METRICS, NOTEBOOK, per_run, protocol
 from paperkit.exhibits.style import label
+from paperkit.exhibits.summary import summarise
 from paperkit.losses import focal
 from paperkit.study import Study
 from paperkit.text.batches import collate
@@ -63,7 +64,7 @@ def attention(study: Study) -> Content:
 def ablations(study: Study) -> Content:
     groups = {(name,): specs for name, specs in study.ablation_specs().items()}
     rows, used = per_run(study, groups, ["model"])
-    table = summarise(rows, ["model"])
+    table = summarise(rows, ["model"], METRICS)
     # under-sampling draws anew with each seed, and of some texts cleaning leaves nothing
     table.insert(1, "n_train", rows.groupby("model", sort=False).n_train.max().to_numpy())
     base, *others = table.model
@@ -101,6 +102,7 @@ def confident_errors(study: Study) -> Content:
     """Per platform and label: how many test texts every run gets wrong, and with what mean probability."""
     lines, used = [], []
     listed = []
+    study.get(study.paper_b_specs())
     for platform, _ in protocol(study, same=True):
         runs = [run for method in study.models for run in study.runs(method, platform)]
         used += runs
@@ -136,7 +138,7 @@ def confident_errors(study: Study) -> Content:
 def focal_surface(study: Study) -> Content:
     groups = {(gamma, weight_name(alpha)): specs for (gamma, alpha), specs in study.surface_specs().items()}
     rows, used = per_run(study, groups, ["gamma", "alpha"])
-    table = summarise(rows, ["gamma", "alpha"])
+    table = summarise(rows, ["gamma", "alpha"], METRICS)
     gammas, alphas = list(dict.fromkeys(table.gamma)), list(dict.fromkeys(table.alpha))
     panels = {"accuracy": ("accuracy", "准确率"), "specificity": ("specificity", "特异度")}
     figure, axes = plt.subplots(1, 2, figsize=(style.PAGE, 0.45 * len(gammas) + 1.2), sharey=True)
@@ -167,8 +169,8 @@ def focal_surface(study: Study) -> Content:
     frame = " Framed: Bi-LSTM-Att-Focal as in the tables." if framed else ""
     left_out = "" if study.corpus.n_classes == 2 else " A number as α weighs one of two classes; these data have more."
     note = (f"Trained and tested on {rows.test_on[0]}: {rows.n_test.max():,} texts. Mean over seeds. "
-            f"{style.drawn(table, '±, half of the')} γ = 0 without α is cross-entropy, Bi-LSTM-Att; a number as α is the weight "
-            f"of class 1.{frame}{left_out} Each panel has its own colours: they compare cells, not panels.")  # fmt: skip
+            f"{style.drawn(table, '± (half the width)')} γ = 0 without α is cross-entropy, Bi-LSTM-Att; a number as α is "
+            f"the weight of class 1.{frame}{left_out} Each panel has its own colours: they compare cells, not panels.")  # fmt: skip
     return Content(figure, used, per_seed=rows, numbers=table, note=note)
 
 

@@ -7,14 +7,14 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from scipy.special import softmax
 
-from paperkit.evaluate import statistics
 from paperkit.evaluate.calibration import BINS, calibration, fit_temperature, reliability
 from paperkit.exhibits import style
 from paperkit.exhibits.beyond_a import runs_of
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_b import NOTEBOOK, protocol, readable, summarise
+from paperkit.exhibits.paper_b import NOTEBOOK, protocol
 from paperkit.exhibits.robustness import NOTEBOOK as ROBUSTNESS
 from paperkit.exhibits.style import label
+from paperkit.exhibits.summary import readable, summarise
 from paperkit.runs import Run
 from paperkit.study import Study
 
@@ -102,10 +102,10 @@ def diagram(study: Study) -> Content:
     axes[0, 0].set_ylabel(label("accuracy", "准确率"))
     axes[1, 0].set_ylabel(label("share", "占比"))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    seeds = rows.seed.nunique()
-    note = (f"Trained and tested on {platform}; {BINS} equally wide bins. Bars: 95 % t intervals over at most {seeds} seeds, cut "
-            f"at 0 and 1; a bin that fewer than {statistics.FEWEST} seeds have texts in has none. Below the diagonal a model is "
-            "too sure. Bottom: share of the test texts in each bin.")  # fmt: skip
+    filled = table[table.n_seeds > 0]
+    intervals = style.drawn(filled, cut=" at most, cut at 0 and 1") if len(filled) else ""
+    note = (f"Trained and tested on {platform}; {BINS} equally wide bins, of which a seed counts in those that hold texts of its "
+            f"own. {intervals} Below the diagonal a model is too sure. Bottom: share of the test texts in each bin.")  # fmt: skip
     return Content(figure, used, per_seed=rows, numbers=table, note=note)
 
 

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 
 from paperkit.evaluate import statistics
 from paperkit.exhibits import style
-from paperkit.exhibits.paper_b import readable, summarise
-from paperkit.exhibits.tables import with_interval
+from paperkit.exhibits.summary import cells, readable, summarise
 
 PARTS = ("", "_low", "_high")
 
@@ -66,8 +65,7 @@ def readable_differences(
     known = [metric for metric in metrics if table[f"{metric}_mean"].notna().any()]
     shown = readable(table, list(keys), known)
     for (name, title), metric in product(titles.items(), compared):
-        triples = zip(table[f"{metric}_{name}"], *style.bounds(table, f"{metric}_{name}"), strict=True)
-        values = [with_interval(*triple) if np.isfinite(triple[0]) else "" for triple in triples]
+        values = cells(table, f"{metric}_{name}", f"{metric}_{name}", unknown="")
         if any(values):
             shown[title.format(metric)] = values
     return shown
@@ -80,8 +78,13 @@ def sizes(rows: pd.DataFrame) -> str:
 
 def texts(rows: pd.DataFrame) -> str:
     """How many texts each corpus trained and tested on: for a note that says of the seeds what its figure draws."""
-    return "; ".join(f"{corpus}: {group.n_train.max():,} labelled texts, {group.n_test.max():,} tested"
+    return "; ".join(f"{corpus}: {_from_to(group.n_train)} labelled texts, {_from_to(group.n_test)} tested"
                      for corpus, group in rows.groupby("corpus", sort=False)) + "."  # fmt: skip
+
+
+def _from_to(sizes: pd.Series) -> str:
+    """``"1,202"``, ``"620 to 3,501"``."""
+    return " to ".join(f"{size:,}" for size in sorted({sizes.min(), sizes.max()}))
 
 
 def line(axis: Axes, x: Sequence[float], table: pd.DataFrame, metric: str, model: str, **options) -> None:
@@ -94,15 +97,19 @@ def line(axis: Axes, x: Sequence[float], table: pd.DataFrame, metric: str, model
 
 
 def side_by_side(axis: Axes, table: pd.DataFrame, setting: str, metric: str, models: Sequence[str]) -> None:
-    """Shares of several models over the values of a setting, which stand evenly spaced, the models next to each other at each."""
+    """Shares of several models over the values of a setting, which stand evenly spaced; the intervals next to each other at each.
+
+    Not the lines: on a steep curve a step to the side looks like a gain.
+    """
     values = sorted(table[setting].unique())
     for place, model in enumerate(models):
         mine, look = table[table.model == model].sort_values(setting), style.look(model)
-        at = np.searchsorted(values, mine[setting]) + (place - (len(models) - 1) / 2) * 0.7 / len(models)
+        at = np.searchsorted(values, mine[setting])
         low, high = style.bounds(mine, metric)
-        axis.vlines(at, low.clip(min=0), high.clip(max=1), color=look.color, lw=0.8)
+        beside = at + (place - (len(models) - 1) / 2) * 0.3 / len(models)
+        axis.vlines(beside, low.clip(min=0), high.clip(max=1), color=look.color, lw=0.7)
         axis.plot(
-            at, mine[f"{metric}_mean"], color=look.color, ls=look.line, marker=look.marker, lw=0.6, ms=3, label=model
+            at, mine[f"{metric}_mean"], color=look.color, ls=look.line, marker=look.marker, lw=0.8, ms=3, label=model
         )
     axis.set_xlim(-0.5, len(values) - 0.5)
     axis.tick_params(axis="x", length=0)

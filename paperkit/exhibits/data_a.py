@@ -28,7 +28,7 @@ SAMPLE, RESAMPLES, BEGINNING = 1000, 500, 1000
 """Texts and resamples of the similarities; characters of a text that count."""
 SAMPLE_SEED = 20231113
 SAME = "same class"
-NEWS, TICKETS = 0, 1
+NEWS = 0
 """Places of paper A's two corpora in :attr:`Study.large`."""
 
 

@@ -8,8 +8,8 @@ from paperkit.exhibits import compare, style
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit
 from paperkit.exhibits.paper_a import per_run
-from paperkit.exhibits.paper_b import quietly, summarise
 from paperkit.exhibits.style import drawable, label
+from paperkit.exhibits.summary import quietly, summarise
 from paperkit.models import backbones
 from paperkit.papers import SVM_CUT
 from paperkit.runs import Run
@@ -36,7 +36,7 @@ def _score(run: Run) -> dict[str, float]:
          "预训练的价值：不同标注比例下的编码器与线性 SVM")  # fmt: skip
 def table(study: Study) -> Content:
     rows, used = per_seed(study)
-    rows["frozen"] = frozen.accuracies(used, study.store, study.workers)
+    rows["frozen"] = frozen.accuracies(used, study.store, study.at_once)
     metrics, compared = [*METRICS, "frozen"], ["accuracy", "frozen"]
     found = summarise(rows, KEYS, metrics)
     sizes = rows.groupby(KEYS, sort=False)
@@ -51,9 +51,10 @@ def table(study: Study) -> Content:
     shown["seconds"] = [f"{seconds:.0f}" for seconds in found.seconds_mean]
     note = (f"{style.averaged(found.n_seeds.max())} Tested on each corpus' test texts. {RANDOM} has the shape of mini and starts "
             "from random weights; Δ is paired over seeds. frozen: accuracy of a logistic regression on the same labelled texts, "
-            "the encoder as it began; what it knows before fine-tuning. Which labels are used differs from seed to seed, at "
-            "least one of each class. Seconds of one run, evaluation included. TF-IDF + SVM reads whole texts, "
-            f"{SVM_CUT} the {study.profile.tokens.max_length} tokens that the encoders read.")  # fmt: skip
+            "the encoder as it began; what it knows before fine-tuning, and with all labels and given weights the same for every "
+            "seed. Which labels are used differs from seed to seed, at least one of each class. Seconds of one run, evaluation "
+            f"included. TF-IDF + SVM reads whole texts, {SVM_CUT} the {study.profile.tokens.max_length} tokens that the encoders "
+            "read.")  # fmt: skip
     return Content(found, used, shown, rows, note=note)
 
 

@@ -5,7 +5,7 @@ import os
 import platform
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -101,14 +101,22 @@ def find(name: str) -> Exhibit:
     return REGISTRY[name]
 
 
+def records(folder: Path) -> Iterator[tuple[Path, dict]]:
+    """The provenance file of every exhibit in a folder, and what it says; what other code left there is no exhibit."""
+    find("claims")  # registers every exhibit
+    for path in sorted(folder.glob("*.provenance.json")):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if facts["exhibit"] in REGISTRY:
+            yield path, facts
+
+
 def check_same_table(study: Study) -> None:
     """Refuse to read a build of another table of the same name, or of an earlier state of it; other data have one build each.
 
     Raises:
         InputError: an exhibit in the study's folder is of other texts.
     """
-    for record in sorted(study.folder.glob("*.provenance.json")):
-        facts = json.loads(record.read_text(encoding="utf-8"))
+    for _, facts in records(study.folder):
         if study.kind == "table" and "texts" in unlike(study, facts):
             raise InputError(f"{study.folder} holds {facts['exhibit']} of another table called {study.name}, or of an earlier "
                              "state of this one; run make paper with this table, or rename it")  # fmt: skip
@@ -134,14 +142,10 @@ def made_otherwise(study: Study, seeds: bool = False) -> dict[str, list[str]]:
     """Exhibits of a build that were made with other settings than the study's, and which these are; or of other texts, where
     these need no download. Numbers of ``seeds`` change how sure a number is and not what it is of: they count only where that is
     asked."""
-    find("claims")  # registers every exhibit
     found = {}
-    for record in sorted(study.folder.glob("*.provenance.json")):
-        facts = json.loads(record.read_text(encoding="utf-8"))
-        others = [
-            name for name in unlike(study, facts, texts=study.kind != "public") if seeds or not name.endswith("seeds")
-        ]
-        if others and facts["exhibit"] in REGISTRY:  # what other code left there is no exhibit
+    for _, facts in records(study.folder):
+        others = unlike(study, facts, texts=study.kind != "public")
+        if others := [name for name in others if seeds or not name.endswith("seeds")]:
             found[facts["exhibit"]] = others
     return found
 

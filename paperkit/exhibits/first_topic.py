@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from paperkit.corpora.corpus import Corpus
 from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.paper_a import NOTEBOOK, per_run
-from paperkit.exhibits.paper_b import readable, summarise, summary_columns
+from paperkit.exhibits.summary import readable, summarise, summary_columns
 from paperkit.papers import SVM, SVM_CUT, WHOLE
 from paperkit.runs import Run
 from paperkit.study import Study

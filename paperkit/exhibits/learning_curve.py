@@ -9,8 +9,9 @@ from matplotlib import pyplot as plt
 from paperkit.evaluate import statistics
 from paperkit.exhibits import compare, style
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_b import METRICS_ZH, NOTEBOOK, per_run, summarise
+from paperkit.exhibits.paper_b import METRICS_ZH, NOTEBOOK, per_run
 from paperkit.exhibits.style import label
+from paperkit.exhibits.summary import summarise
 from paperkit.study import Study
 from paperkit.wording import points
 

@@ -9,7 +9,7 @@ from paperkit.corpora.corpus import Corpus
 from paperkit.evaluate.metrics import evaluate_large
 from paperkit.exhibits import style
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_b import readable, summarise
+from paperkit.exhibits.summary import readable, summarise
 from paperkit.papers import SVM_CUT
 from paperkit.runs import Run, RunSpec, Source
 from paperkit.study import Study

@@ -1,10 +1,7 @@
 """Paper B's tables and figures (notebook 02_bilstm_focal)."""
 
-import math
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -14,12 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from paperkit.evaluate import statistics
-from paperkit.evaluate.metrics import UndefinedMetricWarning, evaluate
 from paperkit.exhibits import diagrams, style
 from paperkit.exhibits.data import platform_key, platform_label
 from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.style import label
-from paperkit.exhibits.tables import with_interval
+from paperkit.exhibits.summary import cells, quietly, readable, summarise, summary_columns
 from paperkit.runs import Run, RunSpec
 from paperkit.study import Study
 from paperkit.text.vectors import neighbours
@@ -38,13 +34,6 @@ def scores(study: Study, run: Run, test_on: str) -> dict[str, float]:
     """The metrics of one run on one platform's test texts; what is 0/0 there is nan."""
     _, truth, logits = run.on(test_on)
     return quietly(truth, logits, study.corpus.n_classes)
-
-
-def quietly(truth: np.ndarray, logits: np.ndarray, n_classes: int) -> dict[str, float]:
-    """The metrics of predictions ``(n, K)`` without a warning of what is 0/0: a table shows it as n/a."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)
-        return evaluate(truth, logits.argmax(axis=1), n_classes)
 
 
 def per_seed(study: Study, pairs: Sequence[tuple[str, str]]) -> tuple[pd.DataFrame, list[Run]]:
@@ -80,38 +69,6 @@ def per_run(
     return pd.DataFrame(rows), used
 
 
-def summarise(rows: pd.DataFrame, keys: list[str], metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """Mean and 95 % t interval over seeds of each metric: ``keys, n_seeds, <m>_mean, <m>_low, <m>_high``.
-
-    A metric that is 0/0 with some seeds is averaged over the others, and has no interval if these are few: it would pass for one
-    over ``n_seeds``.
-    """
-    table = []
-    for key, group in rows.groupby(keys, sort=False):
-        line = dict(zip(keys, key, strict=True)) | {"n_seeds": len(group)}
-        for metric in metrics:
-            interval = statistics.mean_interval(group[metric])
-            if interval.n < min(len(group), statistics.FEWEST):
-                interval = replace(interval, low=math.nan, high=math.nan)
-            line |= {f"{metric}_mean": interval.mean, f"{metric}_low": interval.low, f"{metric}_high": interval.high}
-        table.append(line)
-    return pd.DataFrame(table)
-
-
-def summary_columns(keys: Sequence[str], metrics: Sequence[str] = METRICS) -> list[str]:
-    """The columns of :func:`summarise`, for a table without rows."""
-    return [*keys, "n_seeds", *(f"{metric}_{part}" for metric in metrics for part in ("mean", "low", "high"))]
-
-
-def readable(table: pd.DataFrame, keys: list[str], metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """``summarise``'s table with one column per metric: mean [low, high]."""
-    shown = table[[*keys, "n_seeds"]].copy()
-    for m in metrics:
-        triples = zip(table[f"{m}_mean"], *style.bounds(table, m), strict=True)
-        shown[m] = [with_interval(*triple) for triple in triples]
-    return shown
-
-
 def protocol(study: Study, same: bool) -> list[tuple[str, str]]:
     """Pairs (train on, test on): each platform on itself (Table 4), or on every other one (Table 3).
 
@@ -126,11 +83,11 @@ def _results(study: Study, same: bool) -> Content:
     if not pairs:
         note = "n/a: these data come from one platform, so there is no other one to test on."
         runs = pd.DataFrame(columns=["data", "corpus", *KEYS, "seed", "n_test", *METRICS])
-        return nothing(note, summary_columns(KEYS), per_seed=runs)
+        return nothing(note, summary_columns(KEYS, METRICS), per_seed=runs)
     rows, used = per_seed(study, pairs)
-    table = summarise(rows, KEYS)
+    table = summarise(rows, KEYS, METRICS)
     note = f"{style.averaged(table.n_seeds.max())} {_tested(study, rows)}"
-    return Content(table, used, readable(table, KEYS), rows, note=note)
+    return Content(table, used, readable(table, KEYS, METRICS), rows, note=note)
 
 
 def _tested(study: Study, rows: pd.DataFrame) -> str:
@@ -152,7 +109,8 @@ def table_4(study: Study) -> Content:
     return _results(study, same=True)
 
 
-@exhibit("b_table_5", NOTEBOOK, "Table 5. Is the focal model's accuracy another one?", "表5 准确率均值差异的假设检验")
+@exhibit("b_table_5", NOTEBOOK, "Table 5. Does the focal model's accuracy differ from the others'?",
+         "表5 准确率均值差异的假设检验")  # fmt: skip
 def table_5(study: Study) -> Content:
     """Focal model against each other model, per protocol: paired t decides; Welch and a bootstrap stand beside it."""
     pairs = protocol(study, same=True) + protocol(study, same=False)
@@ -165,8 +123,9 @@ def table_5(study: Study) -> Content:
         place = {"model_a": focal.name, "model_b": rival.name,
                  "protocol": f"{'same' if train_on == test_on else 'cross'}: {train_on} → {test_on}"}  # fmt: skip
         for test, result in (("paired t", statistics.paired_t(a, b)), ("Welch t", statistics.welch_t(a, b))):
-            known = result.n >= statistics.FEWEST
-            lines.append(place | {"test": test, "statistic": result.statistic, "p": result.p if known else np.nan,
+            known = result.n >= statistics.FEWEST and result.spread
+            statistic, p = (result.statistic, result.p) if known else (np.nan, np.nan)
+            lines.append(place | {"test": test, "statistic": statistic, "p": p,
                                   "difference": result.difference, "low": result.low, "high": result.high,
                                   "n_seeds": result.n})  # fmt: skip
         correct = [_correct(study.runs(method, train_on), test_on) for method in (focal, rival)]
@@ -174,19 +133,8 @@ def table_5(study: Study) -> Content:
         lines.append(place | {"test": "bootstrap over test items", "statistic": np.nan, "p": np.nan,
                               "difference": interval.mean, "low": interval.low, "high": interval.high,
                               "n_seeds": len(a)})  # fmt: skip
-    columns = [
-        "model_a",
-        "model_b",
-        "protocol",
-        "test",
-        "statistic",
-        "p",
-        "p_holm",
-        "difference",
-        "low",
-        "high",
-        "n_seeds",
-    ]
+    columns = ["model_a", "model_b", "protocol", "test", "statistic", "p", "p_holm", "difference", "low", "high",
+               "n_seeds"]  # fmt: skip
     table = pd.DataFrame(lines).reindex(columns=columns)
     for test in ("paired t", "Welch t"):
         mine = table.test == test
@@ -194,17 +142,16 @@ def table_5(study: Study) -> Content:
     shown = table.drop(columns=["low", "high"])
     for column in ("p", "p_holm"):
         shown[column] = shown[column].map(p_value)
-    over_seeds = table.test.isin(["paired t", "Welch t"])
-    low, high = (
-        np.where(over_seeds, few, all_) for few, all_ in zip(style.bounds(table), (table.low, table.high), strict=True)
-    )
-    shown["difference"] = [with_interval(*t) for t in zip(table.difference, low, high, strict=True)]
+    over_items = table.test == "bootstrap over test items"  # of which there are enough, however few the seeds
+    shown["difference"] = cells(table.assign(n_seeds=table.n_seeds.mask(over_items, statistics.FEWEST)), "difference")
     intervals = "" if table.p.isna().all() else " with its 95 % interval"
     note = (f"difference = accuracy of model_a − model_b{intervals}. The paired t test over seeds decides, with "
             "Holm's correction within this table; Welch's test is what the paper most likely did; the bootstrap asks "
             "another question, what another test set might have shown for the same trained models.")  # fmt: skip
-    if table.p.isna().all():
+    if table.n_seeds.max() < statistics.FEWEST:
         note += f" {statistics.UNTESTED}"
+    elif table.p[~over_items].isna().any():
+        note += f" {statistics.AGREEING}"
     return Content(table, used, shown, rows, note=note)
 
 
@@ -231,7 +178,7 @@ def _bars(content: Content, study: Study, title: str) -> tuple[Figure, float]:
     shown = table[table.model.isin(models)]
     lowest = np.nanmin(shown[[f"{m}_{part}" for m in METRICS for part in ("mean", "low")]].to_numpy(), initial=1.0)
     floor = max(0.0, np.floor(10 * lowest) / 10 - 0.1)
-    for number, (axis, (train_on, test_on)) in enumerate(zip(axes.flat, pairs, strict=False)):
+    for axis, (train_on, test_on) in zip(axes.flat, pairs, strict=False):
         for k, model in enumerate(models):
             mine = table[(table.train_on == train_on) & (table.test_on == test_on) & (table.model == model)].head(1)
             mean = mine[[f"{m}_mean" for m in METRICS]].to_numpy(float)[0]
@@ -241,8 +188,11 @@ def _bars(content: Content, study: Study, title: str) -> tuple[Figure, float]:
             axis.bar(np.arange(len(METRICS)) + (k - (len(models) - 1) / 2) * width, mean, width, yerr=whiskers,
                      color=look.color, hatch=look.hatch, edgecolor="white", linewidth=0.4, label=model,
                      error_kw={"elinewidth": 0.8})  # fmt: skip
+            for place in np.flatnonzero(mean <= floor):  # a bar that is not there could be one that was forgotten
+                axis.text(place + (k - (len(models) - 1) / 2) * width, floor + 0.01, f"{mean[place]:.2g}", ha="center",
+                          fontsize=5.5, color=look.color)  # fmt: skip
         axis.set_xticks(range(len(METRICS)), [label(m, METRICS_ZH[m]) if m in METRICS_ZH else "F1" for m in METRICS])
-        axis.tick_params(axis="x", length=0, labelbottom=number + columns >= len(pairs))  # below the lowest panels
+        axis.tick_params(axis="x", length=0)
         axis.set_title(" → ".join(platform_label(study, name) for name in dict.fromkeys((train_on, test_on))))
         axis.set(xlim=(-0.6, len(METRICS) - 0.4), ylim=(floor, 1.02))
     for axis in axes.flat[len(pairs) :]:
@@ -294,17 +244,18 @@ def fig_6(study: Study) -> Content:
     }
     figure, axes = plt.subplots(1, 4, figsize=(style.PAGE, 2.7), sharex=True)
     used, rows = [], []
-    for method in study.models:
-        runs = study.runs(method, platform)
+    every = {method.name: study.specs(method, platform) for method in study.models}
+    for name, runs in study.get_each(every).items():
         used += runs
-        history = pd.concat([run.history.assign(model=method.name, seed=run.spec.seed) for run in runs])
+        reached = min(len(run.history) for run in runs)  # with patience some end earlier
+        history = pd.concat([run.history.assign(model=name, seed=run.spec.seed) for run in runs])
         rows.append(history)
         for axis, column in zip(axes, panels, strict=True):
-            look = style.look(method.name)
-            curves = history.groupby("epoch")[column].agg(lambda v: list(v))
+            look = style.look(name)
+            curves = history.groupby("epoch")[column].agg(lambda v: list(v)).iloc[:reached]
             intervals = [statistics.mean_interval(values) for values in curves]
             axis.plot(curves.index, [i.mean for i in intervals], color=look.color, marker=look.marker, ls=look.line,
-                      label=method.name)  # fmt: skip
+                      label=name)  # fmt: skip
             if len(runs) >= statistics.FEWEST:
                 axis.fill_between(curves.index, [i.low for i in intervals], [i.high for i in intervals], color=look.color,
                                   alpha=0.15, lw=0)  # fmt: skip
@@ -321,6 +272,8 @@ def fig_6(study: Study) -> Content:
     note = (f"Trained on {platform}. {style.drawn(seeds, 'Bands')} "
             f"The two panels on the left are the paper's figure. There the focal loss lies {factor}; "
             "so only the two on the right, one common loss, compare the models.")  # fmt: skip
+    if len({len(run.history) for run in used}) > 1:
+        note += " A model's curve ends with the first of its runs that stopped."
     numbers = pd.concat(rows)[["model", "seed", "epoch", *panels, "dev_accuracy", "dev_f1_macro"]]
     return Content(figure, used, numbers=numbers, note=note)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from paperkit import code, contract, paths
 from paperkit.errors import InputError
 from paperkit.exhibits import tables
-from paperkit.exhibits.exhibit import SUFFIXES, said_of_others
+from paperkit.exhibits.exhibit import SUFFIXES, records, said_of_others
 from paperkit.exhibits.ledger import redraw
 from paperkit.store import write_atomically
 from paperkit.study import Study
@@ -41,7 +41,7 @@ def publish(study: Study) -> list[Path]:
     Raises:
         InputError: nothing is built, or not all of it with the study's settings.
     """
-    built = sorted(study.folder.glob("*.provenance.json"))
+    built = [facts for _, facts in records(study.folder)]
     if not built:
         raise InputError(f"nothing is built in {study.folder}; run make paper with the same DATA and PROFILE first")
     if others := said_of_others(study, seeds=True):  # the ledger's provenance names the numbers of seeds too
@@ -50,8 +50,7 @@ def publish(study: Study) -> list[Path]:
     target = paths.figures() / study.name
     target.mkdir(parents=True, exist_ok=True)
     written = []
-    for record in built:
-        facts = json.loads(record.read_text(encoding="utf-8"))
+    for facts in built:
         name, columns = facts["exhibit"], facts["text_columns"]
         private = facts["quotes_texts"] and study.kind != "embedded"
         if private and not columns:

@@ -13,9 +13,9 @@ from paperkit.evaluate.rewording import CANDIDATES, MOST_WORDS, WAYS, Reworded
 from paperkit.exhibits import compare, style
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.exhibits.robustness import NOTEBOOK, Tried, attacked, headline
 from paperkit.exhibits.style import drawable, label
+from paperkit.exhibits.summary import readable, summarise
 from paperkit.study import Study
 
 MODELS = ("Baseline", "UDA", "Baseline+ESimCSE", "Baseline+FGM", "Baseline+PGD", "UDA+ESimCSE+FGM", "UDA+ESimCSE+PGD")
@@ -46,7 +46,7 @@ def worded(study: Study) -> list[Worded]:
         source: pools(source.load(), min(study.profile.reworded, study.profile.robustness)).sa for source in study.large
     }
     rows = [np.intersect1d(drawn[each.source], each.rows) for each in tried]
-    found = rewording.reword([each.run for each in tried], shares(study), rows, study.store, study.workers)
+    found = rewording.reword([each.run for each in tried], shares(study), rows, study.store, study.at_once)
     return [Worded(*each) for each in zip(tried, rows, found, strict=True)]
 
 
@@ -118,7 +118,7 @@ def over_budget(study: Study) -> Content:
     rows = per_seed(study, every)
     rows = rows[~rows.attack.isin(EMBEDDED)]
     table = summarise(rows, KEYS, ["accuracy", "changed"])
-    note = (f"{_said(every)} The budgets stand evenly spaced and the models side by side; each corpus has its own axis. "
+    note = (f"{_said(every)} The budgets stand evenly spaced, intervals beside their marks; each corpus has its own axis. "
             f"{style.drawn(table, cut=', cut at 0 and 1')} A greedy search with a smaller budget is the beginning of one with a "
             "larger one, so its curves cannot rise; random ones can.")  # fmt: skip
     return Content(_over_budget(table), [each.tried.run for each in every], per_seed=rows, numbers=table, note=note)

@@ -14,8 +14,8 @@ from paperkit.evaluate.robustness import Attacked, Trial
 from paperkit.exhibits import compare, style
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit
-from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.exhibits.style import drawable, label
+from paperkit.exhibits.summary import readable, summarise
 from paperkit.papers import FAMILIES
 from paperkit.runs import Run, Source
 from paperkit.study import Study
@@ -131,7 +131,7 @@ def attacked(study: Study) -> list[Tried]:
     again = [(run, (Trial(evaluation(study, CROSSED[model.rpartition("+")[2]])),), others)
              for run, _, model, _, _, others in sampled if model.rpartition("+")[2] in CROSSED
              and model.rpartition("+")[0] in FAMILIES]  # fmt: skip
-    results = robustness.attack(*zip(*asked, *again, strict=True), study.store, study.workers)
+    results = robustness.attack(*zip(*asked, *again, strict=True), study.store, study.at_once)
     second = {run.folder: result for (run, *_), result in zip(again, results[len(asked) :], strict=True)}
     return [Tried(*each[:-1], result, each[-1], second.get(each[0].folder))
             for each, result in zip(sampled, results, strict=False)]  # fmt: skip
@@ -230,7 +230,7 @@ def every_attack(study: Study) -> Content:
         axis.grid(False)
         axis.tick_params(length=0)
     figure.colorbar(image, ax=axes, pad=0.01, aspect=30, label=label("accuracy", "准确率"))
-    note = (f"ε = {headline(study):g}. {in_words(study)} Mean over seeds. {style.drawn(table, '±, half of the')} "
+    note = (f"ε = {headline(study):g}. {in_words(study)} Mean over seeds. {style.drawn(table, '± (half the width)')} "
             f"Texts: {_size(tried)}. Noise is a random direction of FGM's length. {embedding_norms(tried)}")  # fmt: skip
     return Content(figure, [each.run for each in tried], per_seed=rows, numbers=table, note=note)
 
@@ -249,7 +249,7 @@ def over_epsilon(study: Study) -> Content:
     rows = pd.DataFrame(rows)
     table = summarise(rows, ["corpus", "model", "attack", "epsilon"], ["ra", *NORMS])
     gap = float((table.norm_relative_mean - table.epsilon).abs().max())
-    note = (f"{in_words(study)} The radii stand evenly spaced and the models side by side; each corpus has its own axis. "
+    note = (f"{in_words(study)} The radii stand evenly spaced, intervals beside their marks; each corpus has its own axis. "
             f"{style.drawn(table, cut=', cut at 0 and 1')} Texts: {_size(tried)}. As realised, ‖Δ‖/‖emb‖ differs from ε by at "
             f"most {gap:.3f} on average. {embedding_norms(tried)}")  # fmt: skip
     return Content(_over_epsilon(table), [each.run for each in tried], per_seed=rows, numbers=table, note=note)

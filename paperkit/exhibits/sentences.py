@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from paperkit.corpora.corpus import Corpus
 from paperkit.evaluate import embeddings
@@ -13,8 +14,8 @@ from paperkit.exhibits import compare, style
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.paper_a import METRICS, per_seed
-from paperkit.exhibits.paper_b import readable, summarise
 from paperkit.exhibits.style import drawable, label
+from paperkit.exhibits.summary import readable, summarise
 from paperkit.exhibits.uda import over_progress, sample
 from paperkit.runs import Run
 from paperkit.study import Study
@@ -22,6 +23,8 @@ from paperkit.text.augment import Augmentation, augmented
 from paperkit.text.edits import edit_similarity, rounded
 
 NOTEBOOK = "04_esimcse"
+FILLING = 10
+"""Steps in which the queue is drawn: it is full long before."""
 PROBES = ("alignment", "uniformity", "anisotropy", "knn_accuracy", "linear_accuracy", "length_bias")
 UNTRAINED = {"untrained": "untrained", "whitened": "untrained, whitened"}
 DRAWN = ("untrained", "SimCSE", "ESimCSE")
@@ -51,7 +54,7 @@ def probed(study: Study) -> tuple[pd.DataFrame, list[Run], dict[tuple[str, str, 
             asked += [(source.name, name, state, mine[0]) for state, name in UNTRAINED.items()]
         asked += [(source.name, model, "trained", run) for run in mine]
     train = min(embeddings.TRAIN, 5 * study.profile.robustness)
-    found = embeddings.probe_all([run for *_, run in asked], [state for *_, state, _ in asked], study.store, study.workers,
+    found = embeddings.probe_all([run for *_, run in asked], [state for *_, state, _ in asked], study.store, study.at_once,
                                  train)  # fmt: skip
     rows, whole = [], {}
     for (_, model, state, run), each in zip(asked, found, strict=True):
@@ -179,16 +182,18 @@ def queue(study: Study) -> Content:
         left.fill_between(
             curves["sim"].progress * 100, *style.bounds(curves["sim"]), color=look.color, alpha=0.15, lw=0
         )
-        if "queue" in curves:  # queues fill alike: each narrower than the one that it covers
-            width = 4 / (1 + len(right.lines))
+        if "queue" in curves:  # queues fill alike, and in few steps: each narrower than the one that it covers
+            filling = runs[0].steps["queue"].to_numpy()[:FILLING]
             right.plot(
-                curves["queue"].progress * 100, curves["queue"]["mean"], color=look.color, ls=look.line, lw=width
+                np.arange(1, len(filling) + 1), filling, color=look.color, ls=look.line, lw=4 / (1 + len(right.lines))
             )
         numbers += [curve.assign(what=what, model=model) for what, curve in curves.items()]
     for axis, what in ((left, "sim"), (right, "queue")):
         highest = max((each["mean"].max() for each in numbers if each.what.iat[0] == what), default=1)
-        # an interval can be so wide that the curves would be flat
-        axis.set(xlabel=label("steps done (%)", "训练进度（%）"), ylim=(0, 1.1 * highest))
+        axis.set_ylim(0, 1.1 * highest)  # an interval can be so wide that the curves would be flat
+    left.set_xlabel(label("steps done (%)", "训练进度（%）"))
+    right.set_xlabel(label(f"step, the first {FILLING}", f"前 {FILLING} 步"))
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.set_ylabel(label("$L_{\\mathrm{sim}}$", "对比损失"))
     right.set_ylabel(label("embeddings in the queue", "队列中的句向量数"))
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
@@ -199,8 +204,8 @@ def queue(study: Study) -> Content:
             f"{np.log(contrast.ratio * batch):.1f} without a queue and ln {contrast.ratio * batch + size} = "
             f"{np.log(contrast.ratio * batch + size):.1f} with a full one. The copy follows over "
             f"about 1/(1 − m) = {1 / max(1 - contrast.momentum, 1e-9):,.0f} steps, these runs have {len(used[0].steps):,}: in far "
-            "fewer the encoder leaves its copy behind, and a queue that it tells apart at once teaches little. Means over seeds; "
-            f"steps in bins. {style.drawn(pd.concat(numbers), 'Bands')}")  # fmt: skip
+            "fewer the encoder leaves its copy behind, and a queue that it tells apart at once teaches little. Left: means over "
+            f"seeds, steps in bins; right: seed 0. {style.drawn(pd.concat(numbers), 'Bands')}")  # fmt: skip
     return Content(figure, used, numbers=pd.concat(numbers), note=note)
 
 

@@ -16,8 +16,8 @@ from paperkit.exhibits import compare, diagram_a, style
 from paperkit.exhibits.data import shortened
 from paperkit.exhibits.exhibit import Content, exhibit, nothing
 from paperkit.exhibits.paper_a import CORRECTION, METRICS, per_run, per_seed
-from paperkit.exhibits.paper_b import summarise
 from paperkit.exhibits.style import drawable, label
+from paperkit.exhibits.summary import summarise
 from paperkit.exhibits.tables import with_interval
 from paperkit.losses import tsa_threshold
 from paperkit.runs import Run, RunSpec
@@ -70,8 +70,7 @@ def tsa(study: Study) -> Content:
     schedule = study.profile.uda.tsa
     if schedule == "none":  # the profile's UDA keeps every text: show the relative that does not
         annealed, schedule = {study.hard: study.relative_specs()["UDA, linear TSA"]}, "linear"
-    for place, (source, specs) in enumerate(annealed.items()):
-        runs = study.get(specs)
+    for place, (source, runs) in enumerate(study.get_each(annealed).items()):
         used += runs
         name = source.load().name
         curve = over_progress([run.steps["kept_sup"].to_numpy() for run in runs])
@@ -217,12 +216,12 @@ def uda_family(study: Study) -> Content:
 
 
 def _weights(every: dict[str, list[RunSpec]]) -> str:
-    """``"0.3 of UDA, VAT; 3 of Π-Model"``."""
+    """``"0.3 of UDA | VAT; 3 of Π-Model"``: names may hold commas."""
     found: dict[float, list[str]] = {}
     for name, (spec, *_) in every.items():
         if spec.method.consistency:
             found.setdefault(spec.method.consistency.weight, []).append(name)
-    return "; ".join(f"{weight:g} of {', '.join(names)}" for weight, names in found.items())
+    return "; ".join(f"{weight:g} of {' | '.join(names)}" for weight, names in found.items())
 
 
 def same_predictions(study: Study, one: str, other: str) -> float:

@@ -72,7 +72,8 @@ def test_figures_draw_intervals_from_three_seeds_on():
     _, axis = plt.subplots()
     compare.side_by_side(axis, table, "at", "ra", ["UDA", "SVM"])
     first, second = axis.lines
-    assert np.allclose(first.get_xdata(), [-0.175, 0.825]) and np.allclose(second.get_xdata(), [0.175])
+    assert np.allclose(first.get_xdata(), [0, 1]) and np.allclose(second.get_xdata(), [0])
+    assert np.allclose([segment[0, 0] for segment in axis.collections[0].get_segments()], [-0.075, 0.925])
     ends = [segment[:, 1].tolist() for segment in axis.collections[0].get_segments()]
     assert ends == [[0.4, 0.6], [0, 0.9]]
     plt.close("all")
