@@ -19,7 +19,7 @@ from paperkit import paths
 from paperkit.claims import Evidence, ledger, words
 from paperkit.claims.ledger import Finding
 from paperkit.errors import InputError
-from paperkit.exhibits.exhibit import REGISTRY, check_same_table, command, find
+from paperkit.exhibits.exhibit import REGISTRY, check_same_table, command, find, records
 from paperkit.exhibits.ledger import EXHIBITS as LEDGER_EXHIBITS
 from paperkit.store import write_atomically
 from paperkit.study import Study
@@ -40,8 +40,8 @@ STAYS = Markup(' class="stays"')
 SHORT = 26
 """A cell of so few characters is not broken into lines on a screen."""
 KINDS = dict(zip(words.OUTCOMES, ("supported", "contradicted", "inconclusive", "not", "unrun"), strict=True))
-STATES = {"holds": "supported", "against": "mixed", "mixed": "mixed", "fails": "contradicted", "open": "inconclusive",
-          "unrun": "unrun", "untestable": "not"}  # fmt: skip
+STATES = {"holds": "supported", "holds in part": "supported", "mixed": "mixed", "fails": "contradicted",
+          "fails in part": "contradicted", "open": "inconclusive", "unrun": "unrun", "untestable": "not"}  # fmt: skip
 """How the page colours each outcome of a statement, and what becomes of a claim as a whole."""
 FACTS = ("command", "notebook", "data", "seeds", "runs", "train_seconds", "commit", "made")
 
@@ -91,16 +91,14 @@ def write(study: Study) -> Path:
 def collect(folder: Path) -> list[Item]:
     """Every exhibit of a folder, notebook by notebook, in the order in which the notebooks show them."""
     found = []
-    for record in folder.glob("*.provenance.json"):
-        text = record.read_text(encoding="utf-8")
-        facts = json.loads(text)
+    for path, facts in records(folder):
         body = _body(folder, facts["exhibit"], facts["caption"])
         if body is not None:
             shown = {name: ", ".join(map(str, v)) if isinstance(v := facts[name], list) else str(v) for name in FACTS}
             notebook = Path(facts["notebook"]).stem
             note = " ".join(filter(None, (facts["note"], _left_out(folder, facts["exhibit"], facts["text_columns"]))))
             found.append(Item(facts["exhibit"], facts["caption"], facts["caption_zh"], notebook, body, note, shown,
-                              facts["profile"]["name"], text))  # fmt: skip
+                              facts["profile"]["name"], path.read_text(encoding="utf-8")))  # fmt: skip
     order = {name: place for place, name in enumerate(_shown())}
     return sorted(found, key=lambda item: (item.notebook, order.get(item.name, len(order)), item.name))
 
@@ -206,10 +204,10 @@ def _groups(findings: Sequence[Finding], letters: dict) -> list[dict]:
     for (name, members), english, chinese in zip(
         words.by_group(findings).items(), letters["en"], letters["zh"], strict=True
     ):
-        state = words.state(members)
+        kind = "mixed" if words.common_remarks(members) else STATES[words.state(members)]
         found.append({
             "id": name, "title": english[1], "title_zh": chinese[1], "advice": english[3], "advice_zh": chinese[3],
-            "state": words.STATES_SAID[state], "kind": STATES[state], "said": english[2], "said_zh": chinese[2],
+            "state": words.whole(members), "kind": kind, "said": english[2], "said_zh": chinese[2],
             "rows": [{"id": f.claim.id, "place": f.claim.place, "en": words.sentence(f.claim), "zh": words.sentence(f.claim, "zh"),
                       "measured": words.measured(f), "rule": f"{f.claim.rule} {words.threshold(f.claim)}", "n": f.n,
                       "outcome": words.outcome(f), "outcome_zh": words.OUTCOMES_ZH[words.outcome(f)],

@@ -56,6 +56,8 @@ class Claim:
     paired: bool
     """Whether the seeds of what is compared belong together."""
     family: str
+    caution: dict[str, str] | None = None
+    """What a reader must know where the claim is supported; most need none."""
 
     @property
     def border(self) -> float:
@@ -123,7 +125,7 @@ def _group(name: str, node: Any, where: str) -> Group:
 
 def _claim(node: Any, where: str, parents: Iterable[str]) -> Claim:
     fields = tuple(Claim.__dataclass_fields__)
-    _keys(node, fields, where)
+    _keys(node, fields, where, optional=("caution",))
     for name in ("id", "paper", "place", "short", "rule", "unit", "family"):
         _kind(node[name], str, f"{where}, {name}")
     if not re.fullmatch(r"[AB]\d+([a-z]\d?)?", node["id"]) or node["id"][0] != node["paper"]:
@@ -139,6 +141,8 @@ def _claim(node: Any, where: str, parents: Iterable[str]) -> Claim:
     sentence = _bilingual(node["sentence"], f"{where}, sentence")
     _kind(node["measurement"], dict, f"{where}, measurement")
     _arguments(node["measurement"], f"{where}, measurement")
+    if "caution" in node:
+        _bilingual(node["caution"], f"{where}, caution")
     claim = Claim(**node | {"sentence": sentence, "threshold": float(node["threshold"])})
     if claim.group not in parents:
         raise InputError(f"{where}: the group {claim.group} is missing")
@@ -169,11 +173,11 @@ def _bilingual(node: Any, where: str) -> dict[str, str]:
     return node
 
 
-def _keys(node: Any, expected: tuple[str, ...], where: str) -> None:
+def _keys(node: Any, expected: tuple[str, ...], where: str, optional: tuple[str, ...] = ()) -> None:
     _kind(node, dict, where)
     if unknown := [name for name in node if name not in expected]:
         raise InputError(f"{where}: unknown key {unknown[0]!r}, expected {', '.join(expected)}")
-    if missing := [name for name in expected if name not in node]:
+    if missing := [name for name in expected if name not in node and name not in optional]:
         raise InputError(f"{where}: lacks the key {', '.join(missing)}")
 
 

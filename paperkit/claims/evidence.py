@@ -47,6 +47,8 @@ class Sample:
     """The p value that goes with such bounds, if one does."""
     effect: float = math.nan
     """The effect that a number of seeds follows from: mean / standard deviation over seeds."""
+    by_seed: bool = True
+    """Whether ``values`` are of one seed each; not where the quantity exists over all seeds alone."""
 
 
 MEASURES: dict[str, Callable[..., Sample]] = {}

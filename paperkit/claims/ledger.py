@@ -97,7 +97,7 @@ def _described(finding: Finding, sample: Sample) -> Finding:
         test = statistics.welch_t(values - threshold, other, LEVEL)
         sd = math.hypot(*(float(part.std(ddof=1)) if len(part) > 1 else math.nan for part in (values, other)))
     effect = test.difference / sd if sd > 0 and test.high > test.low else math.nan
-    p = math.nan if test.low == test.high else test.p  # without a spread a t test is no test
+    p = test.p if test.spread else math.nan
     return replace(finding, measured=threshold + test.difference, low=threshold + test.low, high=threshold + test.high,
                    n=test.n, p=p, effect=effect)  # fmt: skip
 
@@ -189,16 +189,20 @@ def _power(finding: Finding) -> tuple[Reason, ...]:
 
 
 def _closed(finding: Finding, verdict: str, *why: Reason) -> Finding:
-    against = (
-        finding.claim.rule == "differs from" and verdict == SUPPORTED and finding.measured < finding.claim.threshold
-    )
-    remark = reason("disadvantage") if against else None
     claim = finding.claim
+    remark = _remark(finding) if verdict == SUPPORTED else None
     rounded = claim.border != claim.threshold and reason("rounded", limit=claim.border, threshold=claim.threshold)
     known = finding.n >= statistics.FEWEST and not math.isnan(finding.effect)
     size = minus(f"effect {finding.effect:+.1f} SD") if known else ""
     beside = [Reason(text) for text in (size, finding.sample.detail) if text]
     return replace(finding, verdict=verdict, reasons=(*why, *filter(None, [rounded, remark]), *beside), remark=remark)
+
+
+def _remark(finding: Finding) -> Reason | None:
+    claim = finding.claim
+    if claim.rule == "differs from" and finding.measured < claim.threshold:
+        return reason("disadvantage")
+    return Reason(**claim.caution) if claim.caution else None
 
 
 def table(findings: Sequence[Finding], data: str) -> pd.DataFrame:
@@ -209,10 +213,10 @@ def table(findings: Sequence[Finding], data: str) -> pd.DataFrame:
 
 
 def per_seed(findings: Sequence[Finding], data: str) -> pd.DataFrame:
-    """``claims_runs.csv``: the measured quantity of every claim, seed by seed."""
+    """``claims_runs.csv``: the measured quantity of every claim that has one for each seed."""
     rows = []
     for f in findings:
-        if f.sample is None or (f.sample.bounds is not None and math.isnan(f.p)):
+        if f.sample is None or not f.sample.by_seed:
             continue
         rows += [{"data": data, "id": f.claim.id, "sample": "", "seed": seed, "value": float(value)}
                  for seed, value in zip(f.sample.seeds, f.sample.values, strict=True)]  # fmt: skip

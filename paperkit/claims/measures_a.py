@@ -110,7 +110,8 @@ def both_signs(evidence: Evidence, exhibit: str, metric: str, pairs: Sequence[Se
     measured = min(max(means.values()), -min(means.values()))
     seeds = tuple(sorted(set(rows.seed)))[:n]
     return Sample(np.full(n, measured), seeds, corpora_of(rows), detail,
-                  bounds=(measured, min(low.max(), -high.min()), min(high.max(), -low.min())), needed=needed)  # fmt: skip
+                  bounds=(measured, min(low.max(), -high.min()), min(high.max(), -low.min())), needed=needed,
+                  by_seed=False)  # fmt: skip
 
 
 def _seeds_for_signs(effects: Sequence[pd.Series]) -> float:

@@ -99,6 +99,8 @@ def loss_below_rivals(evidence: Evidence, exhibit: str, column: str, steps: bool
     wide = number.unstack("model")
     if missing := [name for name in (FINAL_B, *RIVALS_B) if name not in wide]:
         raise NotTestableError("no model", models=", ".join(missing))
+    if undefined := [name for name in (FINAL_B, *RIVALS_B) if wide[name].isna().all()]:
+        raise NotTestableError("undefined", metric=column, models=", ".join(undefined))
     wide = wide.dropna()
     means = ", ".join(f"{name} {wide[name].mean():.3f}" for name in (*RIVALS_B, FINAL_B))
     sample = every(wide[list(RIVALS_B)].sub(wide[FINAL_B], axis=0), rows, means)

@@ -7,6 +7,8 @@ import pandas as pd
 
 from paperkit.claims.entries import NAMED, Claim, claims, groups
 from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, MIN_SEEDS, NOT_TESTABLE, SUPPORTED, VERDICTS, Finding
+from paperkit.claims.reasons import Reason
+from paperkit.evaluate.statistics import FEWEST
 from paperkit.wording import minus
 
 VERDICTS_ZH = dict(zip(VERDICTS, ("得到支持", "被否定", "尚无定论", "此处无法检验"), strict=True))
@@ -57,12 +59,12 @@ def sentence(claim: Claim, language: str = "en") -> str:
 
 
 def measured(finding: Finding, language: str = "en") -> str:
-    """``"−7.8 [−8.4, −7.3] points"``, ``"n/a"``."""
+    """``"−7.8 [−8.4, −7.3] points"``, ``"n/a"``; as in every table, few seeds have no interval."""
     unit = finding.claim.unit
     if math.isnan(finding.measured):
         return "n/a"
     text = number(finding.measured, unit)
-    if not math.isnan(finding.low):
+    if finding.n >= FEWEST and not math.isnan(finding.low):
         text += f" [{number(finding.low, unit)}, {number(finding.high, unit)}]"
     joint = "" if language == "zh" and unit == "share" else " "
     return f"{text}{joint}{UNITS[unit][language == 'zh']}".rstrip()
@@ -92,7 +94,7 @@ def overview(findings: Sequence[Finding]) -> pd.DataFrame:
     rows = []
     for name, members in by_group(findings).items():
         parts = {said: n for said, n in counts(members).items() if n}
-        rows.append({"id": name, "claim": title(name), "论断": title(name, "zh"), "verdict": " ".join(STATES_SAID[state(members)]),
+        rows.append({"id": name, "claim": title(name), "论断": title(name, "zh"), "verdict": " ".join(whole(members)),
                      "statements": ", ".join(f"{n} {said}" for said, n in parts.items())})  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -112,13 +114,11 @@ def by_group(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
 
 
 STATES_SAID = {
-    "holds": ("Every part that could be decided holds", "可判定的部分均成立"),
-    "against": (
-        "Holds, but the difference is to the disadvantage of the paper's model",
-        "成立，但差异不利于论文的模型",
-    ),
+    "holds": ("Holds", "成立"),
+    "holds in part": ("Every part that could be decided holds", "可判定的部分均成立"),
     "mixed": ("Some parts hold and some do not", "部分成立、部分不成立"),
-    "fails": ("Every part that could be decided fails", "可判定的部分均不成立"),
+    "fails": ("Fails", "不成立"),
+    "fails in part": ("Every part that could be decided fails", "可判定的部分均不成立"),
     "open": ("Not decided by these runs", "现有运行尚无定论"),
     "unrun": ("Not run yet", "尚未运行"),
     "untestable": ("Not testable on these data", "这些数据无法检验"),
@@ -132,12 +132,24 @@ def state(members: Iterable[Finding]) -> str:
     if {SUPPORTED, CONTRADICTED} <= said:
         return "mixed"
     if SUPPORTED in said:
-        return "against" if all(f.remark for f in members if f.verdict == SUPPORTED) else "holds"
+        return "holds" if said == {SUPPORTED} else "holds in part"
     if CONTRADICTED in said:
-        return "fails"
+        return "fails" if said == {CONTRADICTED} else "fails in part"
     if INCONCLUSIVE in said:
         return "open"
     return "unrun" if NOT_RUN in said else "untestable"
+
+
+def whole(members: Sequence[Finding]) -> tuple[str, str]:
+    """The same in both languages, with what goes for every part that holds."""
+    (en, zh), remarks = STATES_SAID[state(members)], common_remarks(members)
+    return (", but ".join([en, *(each.en for each in remarks)]), "，但".join([zh, *(each.zh for each in remarks)]))
+
+
+def common_remarks(members: Iterable[Finding]) -> list[Reason]:
+    """What the verdicts alone would hide, if none of the parts that hold is without such a remark."""
+    remarks = [f.remark for f in members if f.verdict == SUPPORTED]
+    return list(dict.fromkeys(remarks)) if all(remarks) else []
 
 
 def possible(findings: Iterable[Finding], language: str = "en") -> str:
@@ -201,8 +213,7 @@ def story(findings: Sequence[Finding], language: str = "en") -> dict[str, list[s
         for kind, headings in STATES_SAID.items():
             chosen = [name for name, members in said.items() if state(members) == kind]
             if chosen:
-                remarks = {name: _remark(said[name], zh) if kind != "against" else "" for name in chosen}
-                items = [f"{name} {title(name, language)}{remarks[name]}" for name in chosen]
+                items = [f"{name} {title(name, language)}{_remark(said[name], zh)}" for name in chosen]
                 lines.append(f"{headings[zh]}：{'；'.join(items)}。" if zh else f"{headings[zh]}: {'; '.join(items)}.")
         told[paper] = lines
     return told
@@ -231,7 +242,7 @@ _SAID = {
                 "{claim}此处成立：{measured}（{n}，{corpus}）{remark}。"),
     CONTRADICTED: ("{claim} This does not hold here: {measured} over {n} on {corpus}.",
                    "{claim}此处不成立：{measured}（{n}，{corpus}）。"),
-    INCONCLUSIVE: ("{claim} Our runs on {corpus} leave this open: {measured}; {reason}.",
+    INCONCLUSIVE: ("{claim} Our runs leave this open: {measured} over {n} on {corpus}; {reason}.",
                    "{claim}我们的运行尚不能定论：{measured}（{n}，{corpus}）；{reason}。"),
     NOT_TESTABLE: ("{claim} We could not test this: {reason}.", "{claim}此处无法检验：{reason}。"),
 }  # fmt: skip

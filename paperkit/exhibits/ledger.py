@@ -16,6 +16,7 @@ from paperkit.claims import Finding, claims
 from paperkit.claims.evidence import Evidence
 from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, MIN_SEEDS, SUPPORTED, ledger, per_seed, questions, table
 from paperkit.claims.words import UNITS, VERDICTS_ZH, overview, readable
+from paperkit.evaluate.statistics import FEWEST
 from paperkit.exhibits import style
 from paperkit.exhibits.exhibit import REGISTRY, Content, exhibit, find, show, unlike, write
 from paperkit.exhibits.style import label
@@ -23,14 +24,15 @@ from paperkit.study import Study
 
 NOTEBOOK = "07_claims"
 EXHIBITS = ("claims", "x_claims", "x_verdicts")
-AGAINST = "holds, against the paper's model"
-LOOKS = {SUPPORTED: (style.GREEN, "o"), AGAINST: (style.ORANGE, "s"), CONTRADICTED: (style.RED, "X"),
+QUALIFIED = "holds, with a but (see the table)"
+LOOKS = {SUPPORTED: (style.GREEN, "o"), QUALIFIED: (style.ORANGE, "s"), CONTRADICTED: (style.RED, "X"),
          INCONCLUSIVE: (style.GREY, "D")}  # fmt: skip
-LOOKS_ZH = VERDICTS_ZH | {AGAINST: "成立，但不利于论文的模型"}
+LOOKS_ZH = VERDICTS_ZH | {QUALIFIED: "成立，但有保留（见表）"}
 NOTE = ("Intervals are 95 % t intervals over seeds, paired where the seeds are, or what a claim's own rule puts in their "
         "place. A verdict needs at least {n} seeds, an interval wholly on one side of the threshold, and a p value that holds "
-        "after Holm's correction; where all seeds give the same value, that value decides. The correction is over all {asked} "
-        "questions of the ledger, of which {tested} were answered here with seeds enough. {settings}")  # fmt: skip
+        "after Holm's correction; where all seeds give the same value, that value decides. Intervals are shown from {few} seeds "
+        "on. The correction is over all {asked} questions of the ledger, in which statements that ask the same of the same "
+        "numbers count once; {tested} of them were answered here with seeds enough. {settings}")  # fmt: skip
 SETTINGS = ("A verdict holds for these data and settings: a level or a gain that is contradicted here may be reached in others. "
             "Reuters and business data are the paper's names; the corpus is what stands for them here. Paper A's models have "
             "{labelled} of the labels, texts of {length} tokens and the encoder {encoder}.")  # fmt: skip
@@ -83,16 +85,16 @@ def _note(findings: Sequence[Finding], study: Study) -> str:
     encoder = " and ".join(dict.fromkeys((profile.backbone_en, profile.backbone_zh)))
     settings = SETTINGS.format(labelled=f"{profile.labelled:.0%}", length=profile.tokens.max_length, encoder=encoder)
     tested, asked = questions(findings)
-    return NOTE.format(n=MIN_SEEDS, tested=tested, asked=asked, settings=settings)
+    return NOTE.format(n=MIN_SEEDS, few=FEWEST, tested=tested, asked=asked, settings=settings)
 
 
 def as_picture(findings: Sequence[Finding], study: Study) -> Content:
-    drawn = [f for f in findings if not np.isnan(f.low)]
+    drawn = [f for f in findings if not np.isnan(f.measured)]
     left = len(findings) - len(drawn)
     note = ("Right of the line is what the paper claims; where it claims a difference, either side; where so many models, half a "
-            "model less, which rounds to them. Bars are 95 % t intervals "
-            f"over seeds, or what a claim's own rule puts in their place; hollow marks have fewer than {MIN_SEEDS} seeds, arrows "
-            f"lie beyond the axis. {left} of {len(findings)} statements have no interval here and are not drawn.")  # fmt: skip
+            f"model less, which rounds to them. Bars are 95 % t intervals over seeds, from {FEWEST} on, or what a claim's own rule "
+            f"puts in their place; hollow marks have fewer than {MIN_SEEDS} seeds, arrows lie beyond the axis. {left} of "
+            f"{len(findings)} statements are not measured here and not drawn.")  # fmt: skip
     numbers = pd.DataFrame([{"id": f.claim.id, "unit": f.claim.unit, **dict(zip(("distance", "low", "high"), _towards(f),
                              strict=True)), "verdict": f.verdict} for f in drawn],
                            columns=["id", "unit", "distance", "low", "high", "verdict"])  # fmt: skip
@@ -151,8 +153,10 @@ def _corpora(folder: Path) -> list[Known]:
 
 
 def _towards(finding: Finding) -> tuple[float, float, float]:
-    """Measured value, low and high, as distances from the threshold in the direction that the paper claims."""
-    values = [v - finding.claim.border for v in (finding.measured, finding.low, finding.high)]
+    """Measured value, low and high, as distances from the threshold in the direction that the paper claims; few seeds have no
+    low and high."""
+    low, high = (finding.low, finding.high) if finding.n >= FEWEST else (np.nan, np.nan)
+    values = [v - finding.claim.border for v in (finding.measured, low, high)]
     if finding.claim.rule in ("less than", "at most"):
         return -values[0], -values[2], -values[1]
     return values[0], values[1], values[2]
@@ -169,18 +173,18 @@ def _draw(findings: Sequence[Finding]) -> Figure:
     for f in findings:
         panels.setdefault((f.claim.paper, f.claim.unit), []).append(f)
     if not panels:
-        return style.message("n/a: nothing is measured with two seeds or more")
+        return style.message("n/a: nothing is measured yet")
     rows = [len(members) + 1.6 for members in panels.values()]
     figure, axes = plt.subplots(len(panels), 1, figsize=(style.PAGE, 0.155 * sum(rows) + 0.8), squeeze=False,
                                 height_ratios=rows)  # fmt: skip
     for axis, ((paper, unit), members) in zip(axes[:, 0], panels.items(), strict=True):
         scale = 100 if unit in ("points", "share") else 1
-        farthest = [scale * max(map(abs, _towards(f))) for f in members]
+        farthest = [scale * float(np.nanmax(np.abs(_towards(f)))) for f in members]
         # one far away would press all others onto the line
         reach = 1.1 * min(max(farthest), 3 * float(np.quantile(farthest, 0.75))) or 1
         for y, f in enumerate(members):
             value, low, high = (scale * v for v in _towards(f))
-            color, marker = LOOKS[AGAINST if f.remark else f.verdict]
+            color, marker = LOOKS[QUALIFIED if f.remark else f.verdict]
             face = color if f.n >= MIN_SEEDS else "white"
             axis.plot([low, high], [y, y], color=color, lw=1.2)
             if abs(value) <= reach:

@@ -95,6 +95,7 @@ def test_thresholds_read_as_the_papers_print_them():
         (lambda t: t["claims"][0].update(id="B99a"), "claim B99a: the group B99 is missing"),
         (lambda t: t["claims"][0].update(id="B1b"), "claims.yml: B1b is there more than once"),
         (lambda t: t["claims"][0]["sentence"].pop("zh"), "claim B1a, sentence: lacks the key zh"),
+        (lambda t: t["claims"][0].update(caution={"en": "mind"}), "claim B1a, caution: lacks the key zh"),
         (
             lambda t: t["claims"][0]["measurement"].update(name="guess"),
             "measurement: name is 'guess'; accepted are gain, ",

@@ -10,7 +10,7 @@ import pytest
 from paperkit import paths
 from paperkit.claims import Evidence, Finding, claims, ledger, words
 from paperkit.claims.evidence import Sample
-from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, NOT_TESTABLE, SUPPORTED
+from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, NOT_TESTABLE, SUPPORTED, judge
 from paperkit.claims.reasons import TEXTS, Reason
 from paperkit.claims.reasons import reason as because
 
@@ -41,10 +41,11 @@ def untestable(name: str) -> Finding:
     ("members", "state"),
     [
         ([finding("B4a", SUPPORTED), finding("B4b", SUPPORTED)], "holds"),
-        ([finding("B4a", SUPPORTED, remark=WORSE), finding("B4b", INCONCLUSIVE)], "against"),
-        ([finding("B4a", SUPPORTED, remark=WORSE), finding("B4b", SUPPORTED)], "holds"),
+        ([finding("B4a", SUPPORTED), finding("B4b", INCONCLUSIVE)], "holds in part"),
+        ([finding("B4a", SUPPORTED), untestable("B4b")], "holds in part"),
         ([finding("B4a", SUPPORTED), finding("B4b", CONTRADICTED)], "mixed"),
-        ([finding("B4a", CONTRADICTED), unrun("B4b")], "fails"),
+        ([finding("B4a", CONTRADICTED)], "fails"),
+        ([finding("B4a", CONTRADICTED), unrun("B4b")], "fails in part"),
         ([finding("B4a", INCONCLUSIVE), unrun("B4b")], "open"),
         ([untestable("B4a"), unrun("B4b")], "unrun"),
         ([untestable("B4a"), untestable("B4b")], "untestable"),
@@ -52,6 +53,37 @@ def untestable(name: str) -> Finding:
 )
 def test_what_becomes_of_a_claim(members, state):
     assert words.state(members) == state
+    assert words.whole(members) == words.STATES_SAID[state]
+
+
+@pytest.mark.parametrize(
+    ("members", "en", "zh"),
+    [
+        ([finding("B4a", SUPPORTED, remark=WORSE)], "Holds, but worse", "成立，但更差"),
+        ([finding("B4a", SUPPORTED, remark=WORSE), finding("B4b", INCONCLUSIVE)],
+         "Every part that could be decided holds, but worse", "可判定的部分均成立，但更差"),
+        ([finding("B4a", SUPPORTED, remark=WORSE), finding("B4b", SUPPORTED)], "Holds", "成立"),
+    ],
+)  # fmt: skip
+def test_a_claim_holds_with_a_but_if_each_part_of_it_that_holds_does(members, en, zh):
+    worse = WORSE
+    assert words.whole(members) == (en.replace("worse", worse.en), zh.replace("更差", worse.zh))
+
+
+@pytest.mark.parametrize(("side", "verdict", "said"), [(1, SUPPORTED, True), (-1, CONTRADICTED, False)])
+def test_a_supported_claim_says_what_its_reader_must_know(side, verdict, said):
+    asked = finding("B3a", NOT_TESTABLE)
+    low, high = sorted((side * 0.2, side * 0.4))
+    judged = judge(replace(asked, measured=side * 0.3, low=low, high=high, p=1e-6, p_holm=1e-4))
+    assert judged.verdict == verdict and (judged.remark is not None) == said
+    assert ("below cross-entropy anyway" in judged.reason) == said
+    assert ("but at equal outputs" in words.whole([judged])[0]) == said
+
+
+def test_few_seeds_have_no_interval():
+    two, three = (replace(finding("B4a", INCONCLUSIVE, n), measured=-0.01, low=-0.01, high=-0.01) for n in (2, 3))
+    assert words.measured(two) == "−1.0 points"
+    assert words.measured(three) == "−1.0 [−1.0, −1.0] points"
 
 
 def test_what_was_not_run_is_counted_and_listed_apart_from_what_these_data_cannot_test():
