@@ -268,7 +268,9 @@ def _class_legend(figure: FigureBase, mapped: Mapping[Source, np.ndarray]) -> No
         line = [(empty, drawable(shortened(corpus.name), "corpus"))]
         for number, k in enumerate(frequent):
             look = Line2D([], [], ls="none", color=f"C{number}", marker=MARKERS[number], ms=3)
-            line.append((look, drawable(shortened(corpus.label_names[k]), f"class {k}")))
+            leaf = corpus.label_names[k].rsplit("/", 1)[-1]
+            most = 16 if leaf.isascii() else 8
+            line.append((look, drawable(leaf if len(leaf) <= most else f"{leaf[: most - 1]}…", f"class {k}")))
         lines.append(line + [(empty, "")] * (FREQUENT - len(frequent)))
     entries = [each for column in zip(*lines, strict=True) for each in column]
     figure.legend(*zip(*entries, strict=True), loc="outside lower center", ncols=1 + FREQUENT, fontsize=6, handletextpad=0.1,
