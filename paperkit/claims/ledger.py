@@ -138,8 +138,7 @@ def judge(finding: Finding, tests: int = 1) -> Finding:
     if finding.sample is None:
         return finding
     if finding.n < MIN_SEEDS:
-        few = "one seed" if finding.n == 1 else "few seeds"
-        return _open(finding, tests, reason(few, n=finding.n, least=MIN_SEEDS))
+        return _open(finding, tests, reason("few seeds", least=MIN_SEEDS))
     low, high, limit = finding.low, finding.high, finding.claim.border
     side = 1 if low > limit else -1 if high < limit else 0
     if side and finding.p_holm >= ALPHA:

@@ -11,8 +11,7 @@ class Reason(NamedTuple):
 
 
 TEXTS = {
-    "one seed": ("1 seed, a verdict needs {least}", "判定至少需要 {least} 个种子"),
-    "few seeds": ("{n} seeds, a verdict needs {least}", "判定至少需要 {least} 个种子"),
+    "few seeds": ("a verdict needs at least {least} seeds", "判定至少需要 {least} 个种子"),
     "open": ("the interval holds the threshold", "区间包含阈值"),
     "lost to Holm": (
         "the interval excludes the threshold, but not after Holm's correction over {tests} tests (p = {p:.3f})",
