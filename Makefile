@@ -18,7 +18,7 @@ PROFILE := cpu
 SEEDS :=
 SET :=
 
-# How to compute it. WORKERS follows -j2; without a number the command line takes every core. (3.81 hides the number.)
+# How to compute it. WORKERS follows -j2; without a number a run goes on every core, on a GPU one. (3.81 hides the number.)
 WORKERS ?= $(patsubst -j%,%,$(firstword $(filter -j%,$(MFLAGS))))
 VENV ?= .venv
 PYTHON ?=
@@ -61,7 +61,7 @@ help: ## this list
 	@echo
 	@echo 'What:  DATA=embedded|public|table.csv (with TEXT= LABEL= SPLIT= PLATFORM=, names of its columns)'
 	@echo '       PROFILE=smoke|cpu|gpu  SEEDS=5  SET="gamma=3 epochs=5"'
-	@echo 'How:   -j2 or WORKERS=2 (every core otherwise)  TORCH=cpu|cuda  PYTHON=python3.12  VENV=none (the active environment)'
+	@echo 'How:   -j2 or WORKERS=2 (otherwise every core, on a GPU one run)  TORCH=cpu|cuda  PYTHON=python3.12  VENV=none (the active environment)'
 
 setup: $(READY) ## make or update the virtual environment (every other target does it when needed)
 
