@@ -139,8 +139,8 @@ def scope(study: Study) -> Content:
             spent.append(1 - np.square(lengths["words"]).sum() / np.square(lengths["all"]).sum())
     table = pd.DataFrame(lines)
     note = (f"FGM, ε = {table.epsilon[0]:g}, on {len(rows)} test texts of {corpus.name}; Baseline, seed 0. Bars: 95 % t "
-            "intervals over texts. Special tokens, which the community's form perturbs too, take "
-            f"{min(spent):.0%} to {max(spent):.0%} of its budget (squared norm); ours never touches them.")  # fmt: skip
+            f"intervals over texts. Special tokens, which the community's form perturbs too, take up to {max(spent):.1%} of its "
+            "budget (squared norm); ours never touches them.")  # fmt: skip
     return Content(_by_batch_size(table), [run], numbers=table, note=note)
 
 
