@@ -91,6 +91,12 @@ def test_a_run_takes_longer_by_its_labels_and_by_the_passes_of_its_terms(study):
     assert _seconds(half, SPEED) < _seconds(whole, SPEED)
 
 
+def test_one_text_of_each_class_costs_time_however_small_the_share(study):
+    plain = study.ten_specs()[study.large[0], "Baseline"][0]
+    tiny, smaller = (replace(plain, method=replace(plain.method, labelled=share)) for share in (1e-3, 1e-4))
+    assert _seconds(tiny, SPEED) == _seconds(smaller, SPEED) > 0
+
+
 def test_steps_beyond_the_epochs_cost_time(study):
     specs = study.learning_specs()["Bi-LSTM-Att", 0.3]
     usual = [replace(spec, schedule=replace(spec.schedule, min_steps=0)) for spec in specs]

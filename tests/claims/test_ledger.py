@@ -263,6 +263,16 @@ def test_the_ledger_keeps_its_contract(folder):
     assert np.allclose(means, once.measured)
 
 
+def test_every_seed_is_written_down_also_where_all_agree(tmp_path):
+    rows = [{"corpus": "reviews", "model": model, "seed": seed, "epoch": epoch, "train_loss": loss / epoch}
+            for model, loss in (("Bi-LSTM", 0.4), ("Bi-LSTM-Att", 0.3), ("Bi-LSTM-Att-Focal", 0.1))
+            for seed in range(5) for epoch in (1, 2, 3)]  # fmt: skip
+    (tmp_path / "b_fig_6.csv").write_text(to_csv(pd.DataFrame(rows)))
+    (found,) = ledger(Evidence(tmp_path), [claim for claim in claims() if claim.id == "B3a"])
+    assert found.n == 5 and math.isnan(found.p)
+    assert per_seed([found], "embedded").seed.tolist() == [0, 1, 2, 3, 4]
+
+
 @pytest.fixture
 def reference(tmp_path, monkeypatch):
     """A copy of the committed public reference, in the place where the program looks for it."""

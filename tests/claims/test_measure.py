@@ -176,6 +176,13 @@ def test_one_platform_has_no_other_one(tmp_path):
         measured(tmp_path, "platform_level", exhibit="b_table_3", metric="accuracy")
 
 
+def test_a_platform_without_dev_texts_has_no_common_loss_to_compare(tmp_path):
+    rows = [{"model": m, "seed": s, "epoch": e, "dev_ce": np.nan} for m, s, e in product(PAPER_B, range(3), (1, 2, 3))]
+    write(tmp_path, "b_fig_6", rows)
+    with pytest.raises(NotTestableError, match="dev_ce is not defined on these data for Bi-LSTM"):
+        measured(tmp_path, "loss_below_rivals", exhibit="b_fig_6", column="dev_ce")
+
+
 def test_losses_are_compared_at_the_last_epoch_and_with_the_better_rival(tmp_path):
     ends = dict(zip(PAPER_B, (0.4, 0.3, 0.1), strict=True))
     rows = [{"model": m, "seed": s, "epoch": e, "dev_ce": ends[m] + (4 - e) * (0.1 if m == PAPER_B[2] else 0.2) * (e != 3)}

@@ -191,6 +191,12 @@ def test_welch_t_equals_scipy(a, b):
     same(s.welch_t(a, b), [theirs.statistic, theirs.pvalue, np.mean(a) - np.mean(b), low, high, min(len(a), len(b))])
 
 
+@pytest.mark.parametrize("test", [s.paired_t, s.welch_t])
+def test_seeds_that_differ_by_the_same_have_no_spread(test):
+    assert not test([0.3, 0.3, 0.3], [0.2, 0.2, 0.2]).spread
+    assert test([0.3, 0.31, 0.3], [0.2, 0.2, 0.2]).spread
+
+
 def test_paired_t_by_hand():
     difference = np.array([0.03, 0.01, 0.02, 0.04])  # mean .025, SD .0129099, standard error .00645497
     test = s.paired_t(0.9 + difference, [0.9] * 4)

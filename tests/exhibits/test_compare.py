@@ -99,3 +99,6 @@ def test_seeds_in_another_order_are_not_paired():
 def test_a_note_tells_training_texts_from_test_texts():
     rows = ROWS[ROWS.model == "UDA"].assign(n_train=1200, n_test=30)
     assert compare.texts(rows) == "a: 1,200 labelled texts, 30 tested; b: 1,200 labelled texts, 30 tested."
+    rows = rows[rows.corpus == "a"]
+    curve = pd.concat([rows, rows.assign(n_train=620)])
+    assert compare.texts(curve) == "a: 620 to 1,200 labelled texts, 30 tested."

@@ -8,10 +8,10 @@ from types import MappingProxyType, SimpleNamespace
 import pandas as pd
 import pytest
 
-from paperkit import paths
+from paperkit import paths, report
 from paperkit.claims import check
 from paperkit.errors import InputError
-from paperkit.exhibits.exhibit import said_of_others, show
+from paperkit.exhibits.exhibit import records, said_of_others, show
 from paperkit.exhibits.ledger import redraw
 from paperkit.exhibits.reference import TOLERANCE, _trained, fill, publish, verify
 from paperkit.study import Study
@@ -318,6 +318,15 @@ def test_publishing_again_replaces(build):
     write("a\n5\n")
     publish(study)
     assert pd.read_csv(paths.figures() / "embedded" / "b_table_4.csv").a.tolist() == [5]
+
+
+def test_what_other_code_left_in_a_build_is_no_exhibit(build):
+    study, _ = reference(build, "a\n1\n")
+    build[1](study, "x_that_was", **PLAIN)
+    assert [facts["exhibit"] for _, facts in records(study.folder)] == ["b_table_4"]
+    assert "x_that_was" not in [item.name for item in report.collect(study.folder)]
+    publish(study)
+    assert not list((paths.figures() / "embedded").glob("x_that_was*"))
 
 
 def test_publishing_again_drops_what_an_exhibit_no_longer_has(build):
