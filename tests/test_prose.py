@@ -35,7 +35,7 @@ PHRASES = {
     "settings": (
         "splits 76.5 / 8.5 / 15 %",
         ".3 / .3 / .5 on vectors, LSTM output, representation",
-        "labels made wrong at a rate of 16 %",
+        "labels made wrong at a rate set to 16 %",
         "1; in the cpu profile .3, and no TSA",
         "30 % of the words",
         "sampling at .9",
