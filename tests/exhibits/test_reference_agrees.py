@@ -28,7 +28,7 @@ PAPER_A = {
 }
 
 
-EARLIER = ("x_uda_family", "x_longer", "x_ablations_a")
+EARLIER = ("x_ablations_a",)
 """Public ones of an earlier state of the code, as figures/README.md says."""
 
 
