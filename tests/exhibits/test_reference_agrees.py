@@ -28,10 +28,6 @@ PAPER_A = {
 }
 
 
-EARLIER = ("x_ablations_a",)
-"""Public ones of an earlier state of the code, as figures/README.md says."""
-
-
 def scores(data: str, exhibit: str, columns: list[str], where: dict) -> dict:
     rows = pd.read_csv(paths.ROOT / "figures" / data / f"{exhibit}_runs.csv")
     for column, value in where.items():
@@ -51,8 +47,6 @@ def test_the_focal_model_has_one_accuracy(data, exhibit):
 @pytest.mark.parametrize("data", ["public", "embedded"])
 @pytest.mark.parametrize("exhibit", list(PAPER_A)[1:])
 def test_baseline_has_one_accuracy(data, exhibit):
-    if data == "public" and exhibit in EARLIER:
-        pytest.skip(f"{exhibit} is of an earlier state of the code")
     baseline = {"model": "Baseline"}
     first, other = (scores(data, name, ["corpus"], PAPER_A[name] | baseline) for name in ("a_table_3", exhibit))
     shared = sorted(set(first) & set(other))
