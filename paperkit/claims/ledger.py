@@ -60,6 +60,11 @@ class Finding:
     sample: Sample | None = None
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """Low and high as people are shown them: nan below :data:`statistics.FEWEST` seeds, as in every table."""
+        return (self.low, self.high) if self.n >= statistics.FEWEST else (math.nan, math.nan)
+
+    @property
     def same(self) -> bool:
         """Whether all seeds, two or more, agree to the last digit."""
         return self.low == self.high

@@ -8,7 +8,6 @@ import pandas as pd
 from paperkit.claims.entries import NAMED, Claim, claims, groups
 from paperkit.claims.ledger import CONTRADICTED, INCONCLUSIVE, MIN_SEEDS, NOT_TESTABLE, SUPPORTED, VERDICTS, Finding
 from paperkit.claims.reasons import Reason
-from paperkit.evaluate.statistics import FEWEST
 from paperkit.wording import minus
 
 VERDICTS_ZH = dict(zip(VERDICTS, ("得到支持", "被否定", "尚无定论", "此处无法检验"), strict=True))
@@ -64,8 +63,8 @@ def measured(finding: Finding, language: str = "en") -> str:
     if math.isnan(finding.measured):
         return "n/a"
     text = number(finding.measured, unit)
-    if finding.n >= FEWEST and not math.isnan(finding.low):
-        text += f" [{number(finding.low, unit)}, {number(finding.high, unit)}]"
+    if not any(map(math.isnan, finding.interval)):
+        text += " [{}, {}]".format(*(number(end, unit) for end in finding.interval))
     joint = "" if language == "zh" and unit == "share" else " "
     return f"{text}{joint}{UNITS[unit][language == 'zh']}".rstrip()
 

@@ -3,13 +3,13 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from paperkit import code
+from paperkit.evaluate.embeddings import network
 from paperkit.runs import Run, in_parallel
 from paperkit.store import Store, key, write_atomically
-from paperkit.training.numerics import resolve_device, resolve_dtype, threads
+from paperkit.training.numerics import resolve_dtype, threads
 
 KIND = "frozen"
 FILE = "accuracy.json"
@@ -48,7 +48,8 @@ def _keep(run: Run, store: Store, identity: dict) -> None:
 
 def accuracy(run: Run, store: Store) -> float:
     """The same of one run, computed here and now."""
-    from paperkit.training import execute, loop
+    from paperkit.training import loop
+    from paperkit.training.execute import training_labels, training_rows
     from paperkit.training.probe import start_from_probe
 
     spec = run.spec
@@ -56,12 +57,10 @@ def accuracy(run: Run, store: Store) -> float:
     if not len(rows):
         return math.nan
     corpus = spec.source.load()
-    schedule = replace(spec.schedule, dtype=resolve_dtype(spec.schedule.dtype, spec.schedule.device))
-    prepared = execute.numbered(corpus, spec.train_on, spec.text, store)
-    train_rows = prepared.usable(execute.training_rows(corpus, spec.train_on, spec.method, spec.seed))
-    labels = execute.training_labels(corpus, train_rows, spec.method, spec.seed)
-    model = execute.build_model(prepared, corpus.n_classes, spec.method, schedule, spec.seed, spec.text)
-    model.to(resolve_device(schedule.device))
-    start_from_probe(model, prepared.texts, labels, train_rows, schedule.dtype)
-    logits = loop.predict(model, prepared.texts, rows, schedule.dtype)
+    dtype = resolve_dtype(spec.schedule.dtype, spec.schedule.device)
+    model, prepared = network(run, "untrained", store)
+    train_rows = prepared.usable(training_rows(corpus, spec.train_on, spec.method, spec.seed))
+    labels = training_labels(corpus, train_rows, spec.method, spec.seed)
+    start_from_probe(model, prepared.texts, labels, train_rows, dtype)
+    logits = loop.predict(model, prepared.texts, rows, dtype)
     return float((logits.argmax(axis=1) == truth).mean())

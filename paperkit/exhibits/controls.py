@@ -20,7 +20,7 @@ from paperkit.study import Study
 from paperkit.text.batches import evaluation_batches
 
 BATCHES = (1, 4, 16, 64)
-"""Batch sizes compared, and the most batches of one size."""
+"""Batch sizes compared, on the same texts; as many as the largest."""
 
 # --- is RA > SA what it seems? ---------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ SAMPLE, RESAMPLES, BEGINNING = 1000, 500, 1000
 SAMPLE_SEED = 20231113
 SAME = "same class"
 NEWS = 0
-"""Places of paper A's two corpora in :attr:`Study.large`."""
+"""Place of paper A's first corpus, the news, in :attr:`Study.large`."""
 
 
 def large(study: Study) -> tuple[Corpus, ...]:

@@ -153,10 +153,8 @@ def _corpora(folder: Path) -> list[Known]:
 
 
 def _towards(finding: Finding) -> tuple[float, float, float]:
-    """Measured value, low and high, as distances from the threshold in the direction that the paper claims; few seeds have no
-    low and high."""
-    low, high = (finding.low, finding.high) if finding.n >= FEWEST else (np.nan, np.nan)
-    values = [v - finding.claim.border for v in (finding.measured, low, high)]
+    """Measured value, low and high, as distances from the threshold in the direction that the paper claims."""
+    values = [v - finding.claim.border for v in (finding.measured, *finding.interval)]
     if finding.claim.rule in ("less than", "at most"):
         return -values[0], -values[2], -values[1]
     return values[0], values[1], values[2]

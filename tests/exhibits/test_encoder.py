@@ -85,3 +85,7 @@ def test_the_table_compares_with_the_random_twin_before_and_after(embedded):
     means = runs.groupby(["corpus", "labels", "model"])[["accuracy", "frozen"]].mean()
     for metric in ("accuracy", "frozen"):
         pd.testing.assert_series_equal(table[f"{metric}_mean"].sort_index(), means[metric], check_names=False)
+        for corpus in ("newswire", "tickets"):
+            mine, twin = (means[metric][corpus, 1.0, model] for model in ("tiny", "mini-random"))
+            assert table[f"{metric}_gain"][corpus, 1.0, "tiny"] == pytest.approx(mine - twin)
+        assert table[f"{metric}_gain"].xs("mini-random", level="model").isna().all()
